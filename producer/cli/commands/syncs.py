@@ -30,7 +30,7 @@ from producer.cli.terminal import Screen, confirm, stdout
 from producer.cli.views.history import history_table
 from producer.cli.views.plan import changes_personas, confirmation_question, plan_summary
 from producer.cli.views.sync_list import sync_table
-from producer.cli.views.sync_views import sync_report
+from producer.cli.views.sync_report import sync_report
 from producer.cli.views.time_formats import local_time
 from producer.client import SyncClient
 from worker.documents.sync_document import history_entry, sync_list_entry, unreadable_sync_entry

@@ -26,7 +26,7 @@ from producer.cli.syncs.next_steps import (
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.plan import changes_personas
 from producer.cli.views.progress import open_progress
-from producer.cli.views.sync_views import sync_report
+from producer.cli.views.sync_report import sync_report
 from producer.client import SyncClient
 from worker.documents.sync_document import sync_document
 from worker.documents.sync_results import skips_part

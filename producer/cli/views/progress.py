@@ -18,7 +18,9 @@ from rich.text import Text
 from typing_extensions import override
 
 from producer.cli.terminal import Screen
-from producer.cli.views.sync_views import describe_counts, describe_persona, format_duration, live_view, overview_table
+from producer.cli.views.live_view import live_view, overview_table
+from producer.cli.views.sync_report import describe_counts, describe_persona
+from producer.cli.views.time_formats import format_duration
 from worker.documents.sync_results import ClusterResult, cluster_results, sync_statistics, sync_timings
 from worker.models.sync import Sync, SyncState
 

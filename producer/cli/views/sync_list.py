@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.terminal import NARROW
-from producer.cli.views.sync_views import STYLES
+from producer.cli.views.sync_report import STYLES
 from producer.cli.views.time_formats import local_time, short_time, zone
 from worker.models.sync import Sync
 from worker.models.versions import UnreadableSync

@@ -1,4 +1,4 @@
-"""Times as people read them: in the time zone of this machine."""
+"""Times and durations as people read them; times in the time zone of this machine."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ def short_time(moment: float) -> str:
 def zone() -> str:
     """Returns the name of this machine's time zone now."""
     return datetime.now().astimezone().strftime("%Z")
+
+
+def format_duration(duration_s: float) -> str:
+    """Returns a duration in seconds as text: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if duration_s < 10:
+        return f"{duration_s:.1f} s"
+    whole = round(duration_s)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from rich.console import Console
 
-from producer.cli.views.sync_views import sync_report
+from producer.cli.views.sync_report import sync_report
 from producer.sandbox import Fault, Sandbox, SandboxOptions
 from producer.sandbox.faults import Kind
 from tests.support.processes.workers import WorkerProcess

@@ -1,4 +1,4 @@
-"""The views of a sync: its report with a table of clusters, the list of syncs, and the bars of a sync under way.
+"""The report of a sync: what it has read, a table of its clusters, its plan, and how it ended.
 
 Pure: from a snapshot to something that rich prints. No text is read as markup.
 """
@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.segment import Segment
-from rich.style import Style
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +16,7 @@ from producer.cli.command_lines import with_program_name
 from producer.cli.terminal import NARROWEST
 from producer.cli.views.history import drift_lines
 from producer.cli.views.plan import account_lines, describe_action, plan_lines
-from producer.cli.views.time_formats import local_time, time_span
+from producer.cli.views.time_formats import format_duration, local_time, time_span
 from worker.clusters import Aggregate, ClusterSummary, Estimate, Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.statistics.value_shape import frequent_shapes_by_trait
@@ -36,37 +34,6 @@ STYLES = {
     SyncState.FAILED: "red",
     SyncState.CANCELLED: "yellow",
 }
-
-_EIGHTHS = " ▏▎▍▌▋▊▉"
-
-
-class ShareBar:
-    """A bar that fills `share` (0 to 1) of the available width; drawn with `#` where the terminal shows only ASCII."""
-
-    def __init__(self, share: float, style: str) -> None:
-        self._share = min(1.0, max(0.0, share))
-        self._style = style
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = options.max_width
-        if options.ascii_only:
-            text = "#" * round(self._share * width)
-        else:
-            full, eighth = divmod(round(self._share * width * 8), 8)
-            text = "█" * full + _EIGHTHS[eighth].strip()
-        yield Segment(text.ljust(width), Style.parse(self._style))
-
-
-def format_duration(value: float) -> str:
-    """Returns a time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
-    if value < 10:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def describe_counts(sync: Sync, rate: float | None = None) -> str:
@@ -105,52 +72,6 @@ def describe_persona(cluster: ClusterResult, sync: Sync) -> str:
     return f"{cluster.outcome.action} {cluster.outcome.persona_id}" if cluster.outcome else ""
 
 
-def live_view(
-    sync: Sync, rate: float | None, elapsed_s: float, found: Sequence[ClusterResult] | None = None
-) -> RenderableType:
-    """Returns a sync under way: one line of numbers, and its clusters as bars.
-
-    Args:
-        sync: Its last snapshot.
-        rate: Profiles a second, shown while pages are counted; None: not known yet.
-        elapsed_s: Seconds that the sync has taken so far.
-        found: Its clusters, if they are known.
-    """
-    head = Text()
-    head.append(sync.request.space_id, "bold")
-    head.append(f"  {sync.status}", STYLES[sync.state])
-    head.append(
-        f"  {describe_counts(sync, rate if sync.state is SyncState.FETCHING else None)}, {format_duration(elapsed_s)}"
-    )
-    found = cluster_results(sync, sync_statistics(sync)) if found is None else found
-    most = max((cluster.summary.n for cluster in found), default=0)
-    if not most:
-        return Group(head, *_notes(sync))
-    grid = Table.grid(padding=(0, 1), expand=True)
-    grid.add_column(min_width=10, no_wrap=True)
-    grid.add_column(ratio=1, min_width=4)
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(no_wrap=True, overflow="ellipsis", min_width=27 if sync.fetched_at else 0)
-    for cluster in found:
-        bar = ShareBar(cluster.summary.n / most, STYLES[SyncState.COMPLETED] if cluster.outcome else STYLES[sync.state])
-        grid.add_row(f"  {cluster.summary.label}", bar, f"{cluster.summary.n:,}", describe_persona(cluster, sync))
-    return Group(head, grid, *_notes(sync))
-
-
-def overview_table(syncs: Sequence[Sync], rates: dict[str, float]) -> RenderableType:
-    """Many syncs under way, a line each."""
-    table = Table.grid(padding=(0, 2))
-    for sync in syncs:
-        rate = rates.get(sync.id) if sync.state is SyncState.FETCHING else None
-        table.add_row(
-            Text(sync.request.space_id, "bold"),
-            Text(sync.status, STYLES[sync.state]),
-            Text(describe_counts(sync, rate)),
-            Text(printable(sync.note), "yellow"),
-        )
-    return table
-
-
 def sync_report(
     sync: Sync, now: float | None = None, *, details: bool = False, plan_shown: bool = False
 ) -> list[RenderableType]:
@@ -171,7 +92,7 @@ def sync_report(
         head.append(f" {'in' if sync.finished_at else 'for'} {format_duration(times.total_s)}")
     found = cluster_results(sync, aggregate)
     if plan_shown:
-        return [head, *_outcome_lines(sync, found), *_notes(sync), *_failure(sync)]
+        return [head, *_outcome_lines(sync, found), *note_lines(sync), *_failure(sync)]
     parts: list[RenderableType] = [head, Text(_describe_reading(sync, now))]
     if any(cluster.summary.n for cluster in found):
         parts.append(_ClusterTable(sync, found))
@@ -204,7 +125,7 @@ def sync_report(
         parts += (Text(f"{alarm}.", "yellow") for alarm in sync.planned.alarms)
     if sync.account and (sentence := sync.account.describe()):
         parts.append(Text(f"{sentence}.", "yellow" if (sync.account.difference or 0) > 0 else "dim"))
-    return [*parts, *_notes(sync), *_failure(sync)]
+    return [*parts, *note_lines(sync), *_failure(sync)]
 
 
 def _describe_charges(sync: Sync) -> str:
@@ -305,7 +226,8 @@ def _estimate(estimate: Estimate | None) -> list[str]:
     return [f"{estimate.n:,}", f"{estimate.share.low:.1%} to {estimate.share.high:.1%}"]
 
 
-def _notes(sync: Sync) -> list[RenderableType]:
+def note_lines(sync: Sync) -> list[RenderableType]:
+    """Returns what the sync waits for at the moment, as a line; none if it does not wait."""
     return [Text(f"  {printable(sync.note)}", "yellow")] if sync.note else []
 
 

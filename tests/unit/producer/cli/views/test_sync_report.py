@@ -10,11 +10,12 @@ import pytest
 
 from producer.cli.terminal import WIDE, Screen
 from producer.cli.views.history import history_table
+from producer.cli.views.live_view import live_view
 from producer.cli.views.plan import plan_summary
-from producer.cli.views.sync_views import ShareBar, format_duration, live_view, overview_table, sync_report
+from producer.cli.views.sync_report import sync_report
 from producer.sandbox import SpaceSpec
 from tests.support.screens import text
-from tests.support.syncs.snapshots import OUTCOMES, START, completed, counted, fetching, finalizing, queued
+from tests.support.syncs.snapshots import OUTCOMES, START, completed, counted, fetching, queued
 from tests.support.syncs.spaces import snapshot
 from worker.clusters import Aggregate
 from worker.models.outcome import PersonaOutcome, SyncFailure
@@ -130,36 +131,6 @@ def test_a_terminal_without_blocks_gets_ascii() -> None:
     shown = text(live_view(fetching(), None, 1.0), *sync_report(completed()), encoding="ascii")
     assert "####" in shown
     assert "?" not in shown
-
-
-@pytest.mark.parametrize(("share", "bar"), [(0.0, "    "), (0.5, "██  "), (0.53, "██▏ "), (1.0, "████"), (7.0, "████")])
-def test_a_bar_is_as_long_as_its_share(share: float, bar: str) -> None:
-    assert text(ShareBar(share, "red"), width=4) == bar + "\n" or text(ShareBar(share, "red"), width=4) == bar
-
-
-def test_a_live_sync_shows_numbers_bars_and_personas() -> None:
-    shown = text(live_view(fetching(), 1234.5, 2.0))
-    assert "spa_1  fetching  1 page, 60 profiles, 1,234/s, 2.0 s" in shown
-    assert sum("██████" in line for line in shown.split("\n")) == 3
-    shown = text(live_view(finalizing(outcomes=OUTCOMES[:1], note="Growth: waiting"), 1.0, 12))
-    assert "1 page, 60 profiles, 12 s" in shown  # a rate would say nothing any more
-    assert "20 created per_hv" in shown
-    assert "Growth: waiting" in shown
-    short = text(live_view(queued(note="nobody"), None, 1.0))
-    assert " ".join(short.split()) == "spa_1 queued 0 pages, 0 profiles, 1.0 s nobody"
-
-
-def test_many_syncs_take_a_line_each() -> None:
-    shown = text(overview_table([queued(id=f"syn_{i}") for i in range(5)] + [fetching()], {"syn_1": 20.0}))
-    assert len(shown.strip().split("\n")) == 6
-    assert "20/s" in shown
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
-)
-def test_times_are_for_people(value: float, shown: str) -> None:
-    assert format_duration(value) == shown
 
 
 def test_a_report_shows_what_changed_and_leaves_out_what_hardly_did() -> None:
