@@ -13,13 +13,11 @@ from producer.cli.connect import Connection, open_client, open_for_sync, open_wo
 from producer.cli.exit_codes import DONE, NOT_AGREED, WRONG_USE
 from producer.cli.sync_options import SyncOptions, build_requests
 from producer.cli.syncs.enqueue import enqueued, require_readable
+from producer.cli.syncs.follow import FollowResult, follow_to_end
 from producer.cli.syncs.next_steps import after_plan, how_to_start_first_sync
+from producer.cli.syncs.report_options import ReportOptions, kept_state
 from producer.cli.syncs.reporting import (
-    FollowResult,
-    ReportOptions,
     exit_code_of_syncs,
-    follow_to_end,
-    kept_state,
     print_enqueued,
     print_syncs,
     report_result,

@@ -9,9 +9,13 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from producer.cli.exit_codes import DONE, INTERRUPTED, TRY_LATER
 from producer.cli.syncs.next_steps import continue_here, how_to_start_worker
-from producer.cli.views.progress import Progress
+from producer.cli.syncs.report_options import ReportOptions
+from producer.cli.terminal import Screen
+from producer.cli.views.progress import Progress, open_progress
 from producer.client import SyncClient
 from worker.errors import StoreUnavailable
 from worker.models.sync import Sync
@@ -20,6 +24,40 @@ POLL_INTERVAL_S = 0.2
 
 AFTER_OUTAGE_S = 10.0
 """Seconds after an outage of Redis in which workers that are not seen may still write their next heartbeat."""
+
+
+@dataclass(frozen=True)
+class FollowResult:
+    """The result of following syncs.
+
+    Attributes:
+        syncs: Their last snapshots.
+        stopped: Why following stopped before all syncs ended; empty otherwise.
+        code: The exit code in that case.
+    """
+
+    syncs: list[Sync]
+    stopped: str = ""
+    code: int = DONE
+
+
+async def follow_to_end(
+    client: SyncClient, syncs: Sequence[Sync], err: Screen, timeout_s: float, report_options: ReportOptions
+) -> FollowResult:
+    """Follows the syncs to their end, to the time-out, or to the user's Ctrl-C; never raises for these."""
+    with open_progress(err) as shown:
+        state = report_options.state
+        follower = Follower(client, syncs, shown, watch_workers=not state.works_here, in_directory=state.in_directory)
+        try:
+            await follower.run(timeout_s)
+        except TimeoutError:
+            return FollowResult(follower.syncs, f"Timed out after {timeout_s:g} s", TRY_LATER)
+        except asyncio.CancelledError:
+            # Ctrl-C or SIGTERM. Swallow the cancellation: the hints are still to be printed.
+            return FollowResult(follower.syncs, "Interrupted", INTERRUPTED)
+        if not report_options.json:
+            shown.clear()  # the report that follows says all of it
+    return FollowResult(follower.syncs)
 
 
 class Follower:

@@ -5,14 +5,12 @@ Results go to standard output; progress, hints and remarks to standard error.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from producer.cli.command_lines import run_again
 from producer.cli.connect import Connection
-from producer.cli.exit_codes import CHANGES, DONE, FAILED, INTERRUPTED, NEEDS_DECISION, NOT_AGREED, TRY_LATER
-from producer.cli.syncs.follow import Follower
+from producer.cli.exit_codes import CHANGES, DONE, FAILED, NEEDS_DECISION, NOT_AGREED
+from producer.cli.syncs.follow import FollowResult
 from producer.cli.syncs.next_steps import (
     NextStep,
     after_failure,
@@ -23,104 +21,13 @@ from producer.cli.syncs.next_steps import (
     continue_here,
     how_to_start_worker,
 )
+from producer.cli.syncs.report_options import ReportOptions
 from producer.cli.terminal import Screen, stdout
 from producer.cli.views.plan import changes_personas
-from producer.cli.views.progress import open_progress
 from producer.cli.views.sync_report import sync_report
-from producer.client import SyncClient
 from worker.documents.sync_document import sync_document
 from worker.documents.sync_results import skips_part
 from worker.models.sync import Sync, SyncState
-
-
-@dataclass(frozen=True)
-class KeptState:
-    """The state of a command's syncs after it ends.
-
-    Attributes:
-        arguments: What the user typed, of a command whose state ends with its process; None if it is kept.
-        typed: What the user typed, if it is known.
-        stops: Whether no other worker works on the syncs.
-        in_directory: Whether the state directory keeps them.
-        works_here: Whether a worker of this process works on them.
-    """
-
-    arguments: tuple[str, ...] | None = None
-    typed: tuple[str, ...] = ()
-    stops: bool = False
-    in_directory: bool = False
-    works_here: bool = False
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """The options for showing syncs.
-
-    Attributes:
-        json: Whether as JSON.
-        many: Whether JSON is an array, because several syncs were asked for.
-        details: Whether a plan is shown with every field.
-        plan_shown: Whether the plan was shown already, before it was applied.
-        changes_code: Whether the exit code shows that a plan would change something.
-        state: What becomes of the syncs when the command ends.
-    """
-
-    json: bool = False
-    many: bool = False
-    details: bool = False
-    plan_shown: bool = False
-    changes_code: bool = False
-    state: KeptState = KeptState()
-
-
-@dataclass(frozen=True)
-class FollowResult:
-    """The result of following syncs.
-
-    Attributes:
-        syncs: Their last snapshots.
-        stopped: Why following stopped before all syncs ended; empty otherwise.
-        code: The exit code in that case.
-    """
-
-    syncs: list[Sync]
-    stopped: str = ""
-    code: int = DONE
-
-
-def kept_state(connection: Connection, typed: tuple[str, ...] = ()) -> KeptState:
-    """Returns where the state of a connection's syncs is kept.
-
-    Args:
-        connection: The connection of the command.
-        typed: What the user typed after the program's name.
-    """
-    return KeptState(
-        arguments=typed if connection.is_in_memory else None,
-        typed=typed,
-        stops=connection.stops_with_command,
-        in_directory=connection.directory is not None,
-        works_here=connection.own_syncs is not None,
-    )
-
-
-async def follow_to_end(
-    client: SyncClient, syncs: Sequence[Sync], err: Screen, timeout_s: float, report_options: ReportOptions
-) -> FollowResult:
-    """Follows the syncs to their end, to the end of patience, or to the user's Ctrl-C; never raises for these."""
-    with open_progress(err) as shown:
-        state = report_options.state
-        follower = Follower(client, syncs, shown, watch_workers=not state.works_here, in_directory=state.in_directory)
-        try:
-            await follower.run(timeout_s)
-        except TimeoutError:
-            return FollowResult(follower.syncs, f"Timed out after {timeout_s:g} s", TRY_LATER)
-        except asyncio.CancelledError:
-            # Ctrl-C or SIGTERM. Swallow the cancellation: the hints are still to be printed.
-            return FollowResult(follower.syncs, "Interrupted", INTERRUPTED)
-        if not report_options.json:
-            shown.clear()  # the report that follows says all of it
-    return FollowResult(follower.syncs)
 
 
 def report_result(ending: FollowResult, err: Screen, report_options: ReportOptions) -> int:
