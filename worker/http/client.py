@@ -22,10 +22,10 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from worker.http.body import read_allowance
 from worker.http.decompression import Gunzip, Inflate
 from worker.http.errors import CHECK_URL, TransportError, connection_error, refused_by_proxy
 from worker.http.guarded_body import GuardedBody
+from worker.http.rate_limit_headers import read_allowance
 from worker.models.allowance import Allowance
 from worker.secret_masking import byte_masker, mask_bytes
 

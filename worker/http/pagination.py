@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from worker.http.body import is_cursor
+MAX_CURSOR_LENGTH = 4096
+
 
 _CONTAINERS = frozenset(
     {"data", "cursor", "cursors", "pagination", "paginator", "paging", "page", "pageinfo", "pageinfos", "meta"}
@@ -91,6 +92,13 @@ class ListRequest:
     host: str = ""
     before: int | None = None
     pages: int = 0
+
+
+def is_cursor(text: str) -> bool:
+    """Returns whether a text can be stored and sent as a cursor: not too long, and without unpaired surrogates."""
+    if not 0 < len(text) <= MAX_CURSOR_LENGTH:
+        return False
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def read_next_page(body: Mapping[str, Any], entries: int, request: ListRequest) -> NextPage:

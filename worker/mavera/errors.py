@@ -19,9 +19,10 @@ connection refused, to a POST too        Retry `mavera_unavailable`: nothing was
 from __future__ import annotations
 
 from worker.errors import ApiError, Permanent, PersonasError, ResumableStop, Retry, WaitUntil
-from worker.http.body import has_error, parse_error, parse_json, read_error, requested_wait_s, retry_after_s
+from worker.http.body import has_error, parse_error, parse_json, read_error
 from worker.http.client import Reply
 from worker.http.errors import TransportError
+from worker.http.rate_limit_headers import requested_wait_s, retry_after_s
 
 _MAY_PASS = {408, 409, 423, 425}
 """Answers below 500 that another attempt may not get: time-out, conflict, locked, too early."""

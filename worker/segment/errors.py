@@ -19,9 +19,10 @@ import re
 import time
 
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
-from worker.http.body import has_error, parse_error, read_error, requested_wait_s, retry_after_s
+from worker.http.body import has_error, parse_error, read_error
 from worker.http.client import Reply
 from worker.http.errors import TransportError
+from worker.http.rate_limit_headers import requested_wait_s, retry_after_s
 
 _CHECK_ACCESS = (
     "Check SEGMENT_BASE_URL (region and dialect) and the kind of token first. Then check that the workspace has Unify "

@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from worker.concurrency import gather_all
 from worker.errors import Retry
-from worker.http.body import is_cursor, parse_json
+from worker.http.body import parse_json
 from worker.http.client import HttpClient
 from worker.http.errors import TransportError
-from worker.http.pagination import ListRequest, read_next_page
+from worker.http.pagination import ListRequest, is_cursor, read_next_page
 from worker.models.request import SyncRequest
 from worker.segment.endless_listing import RepeatedPageDetector
 from worker.segment.errors import error_from_response, error_from_transport, raise_for_error_body

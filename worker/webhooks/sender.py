@@ -13,9 +13,9 @@ from typing import Literal
 import aiohttp
 from yarl import URL
 
-from worker.http.body import retry_after_s
 from worker.http.client import HttpClient, HttpLimits
 from worker.http.errors import TransportError
+from worker.http.rate_limit_headers import retry_after_s
 from worker.webhooks.event import Event
 from worker.webhooks.slack_text import slack_body
 

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.examples import examples
-from worker.http.body import MAX_CURSOR_LENGTH
-from worker.http.pagination import ListRequest, NextPage, read_next_page, shown_keys
+from worker.http.pagination import MAX_CURSOR_LENGTH, ListRequest, NextPage, read_next_page, shown_keys
 
 REQUEST = ListRequest(limit=10, cursor="c1", host="api.test", before=20, pages=2)
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.http.body import MAX_CURSOR_LENGTH
-from worker.http.pagination import ListRequest
+from worker.http.pagination import MAX_CURSOR_LENGTH, ListRequest
 from worker.models.request import SyncRequest
 from worker.segment.page import Page, list_params, list_path, read_page
 

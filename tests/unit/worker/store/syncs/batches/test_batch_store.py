@@ -11,7 +11,7 @@ import pytest
 from tests.support.syncs.fan_out import PAGES, FanOut, batch_jobs, work
 from tests.support.syncs.syncs import FAILURE
 from worker.errors import LeaseLost
-from worker.http.body import MAX_CURSOR_LENGTH
+from worker.http.pagination import MAX_CURSOR_LENGTH
 from worker.jobs.fetch.fan_out import MAX_BYTES_PER_BATCH
 from worker.jobs.job_payloads import batch_payload
 from worker.models.sync import BatchKey, SyncState
