@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.commands.doctor.findings import describe_api_error
-from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
 from producer.cli.identifiers import check_space_id, missing_space_error
 from producer.cli.input_files import check_file_names
+from producer.cli.request_pacer import RequestPacer, open_request_pacer
 from producer.cli.space_settings import settings_of_space
 from producer.cli.sync_options import read_columns
 from producer.cli.terminal import Screen, stdout

@@ -22,7 +22,7 @@ from producer.cli.commands.doctor.findings import (
     judge_traits,
     measure_coverage,
 )
-from producer.cli.commands.segment_pacing import RequestPacer, open_request_pacer
+from producer.cli.request_pacer import RequestPacer, open_request_pacer
 from worker.clusters import Rules
 from worker.errors import ApiError, InvalidRequest
 from worker.jobs.api_factories import segment_source

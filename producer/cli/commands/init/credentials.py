@@ -16,9 +16,9 @@ from producer.cli.commands.doctor.findings import Finding, describe_api_error, f
 from producer.cli.commands.doctor.mavera import check_account
 from producer.cli.commands.doctor.segment import judge_access, read_first_page
 from producer.cli.commands.init.questions import Questions
-from producer.cli.commands.segment_pacing import open_request_pacer
 from producer.cli.environment.command_settings import FoundSettings, settings_with
 from producer.cli.environment.env_file import setting_of
+from producer.cli.request_pacer import open_request_pacer
 from producer.cli.terminal import Screen
 from worker.environment import FILE_SUFFIX, read_variables, variables_of
 from worker.errors import ApiError, ConfigurationError, InvalidRequest, Retry

@@ -59,7 +59,7 @@ class RequestPacer:
 
 @contextlib.asynccontextmanager
 async def open_request_pacer(settings: Settings, space_id: str) -> AsyncIterator[RequestPacer]:
-    """The pace for a space: shared through the Redis of REDIS_URL, or a running server of the state directory."""
+    """Opens the pacer of a space: shared through the Redis of REDIS_URL, or a running server of the state directory."""
     async with contextlib.AsyncExitStack() as stack:
         limiter = None
         with contextlib.suppress(ConfigurationError):
