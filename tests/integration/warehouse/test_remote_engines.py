@@ -18,7 +18,7 @@ from tests.support.servers.warehouse_apis.databricks_api import TOKEN, Databrick
 from tests.support.servers.warehouse_apis.server import WarehouseApi, running
 from tests.support.servers.warehouse_apis.snowflake_api import PASSWORD, SnowflakeApi
 from worker.errors import ApiError
-from worker.segment.file_shards.reading import EngineLimits
+from worker.segment.file_shards.read_options import EngineLimits
 from worker.segment.warehouse.engine import EngineOptions, FoundTable, TableName, WarehouseEngine
 from worker.segment.warehouse.engines import DRIVERS, open_engine, require_driver
 from worker.segment.warehouse.products import remote_engine
@@ -124,7 +124,7 @@ async def a_statement_is_found_again_by_another_process_and_runs_once(warehouse:
         return
     script = f"""
 import asyncio
-from worker.segment.file_shards.reading import EngineLimits
+from worker.segment.file_shards.read_options import EngineLimits
 from worker.segment.warehouse.engine import EngineOptions
 from worker.segment.warehouse.engines import open_engine
 from worker.warehouse_url import WarehouseUrl

@@ -10,7 +10,7 @@ from worker.errors import ResumableStop
 from worker.jobs.fetch.fan_out import ActiveListings, FanOutStrategy
 from worker.jobs.fetch.page_prefetcher import FetchedPage
 from worker.metrics.worker_metrics import WorkerMetrics
-from worker.segment.file_shards import ListedShard, Reading, Shard, ShardEngine
+from worker.segment.file_shards import ListedShard, ReadOptions, Shard, ShardEngine
 from worker.store import StartedBatch
 
 MAX_SHARDS_PER_BATCH = 16
@@ -79,11 +79,11 @@ class ShardBatchReader:
         """Returns the statistics of the shards."""
         request, work = started.request, started.work
         shards = [Shard.decode(cursor) for cursor, _ in work.pages]
-        reading = Reading(request.rules, started.started_at, request.sample, work.expected or ())
+        options = ReadOptions(request.rules, started.started_at, request.sample, work.expected or ())
         try:
             with self._listings.listing():
                 async with asyncio.timeout(self._timeout_s):
-                    found = await self._engine.aggregate(shards, reading, work.take)
+                    found = await self._engine.aggregate(shards, options, work.take)
         except TimeoutError:
             others = f" and the {len(shards) - 1} other files of its batch" if len(shards) > 1 else ""
             raise ResumableStop(

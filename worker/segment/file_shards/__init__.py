@@ -5,8 +5,8 @@ DuckDB and sqlglot take 50 MiB and half a second to load, so they are loaded whe
 
 from worker.segment.file_shards.listing.shard import Shard
 from worker.segment.file_shards.listing.shard_listing import FileAccess
-from worker.segment.file_shards.reading import EngineLimits, Reading
+from worker.segment.file_shards.read_options import EngineLimits, ReadOptions
 from worker.segment.file_shards.shard_engine import ShardEngine
 from worker.segment.file_shards.shard_source import ListedShard, ShardSource
 
-__all__ = ["EngineLimits", "FileAccess", "ListedShard", "Reading", "Shard", "ShardEngine", "ShardSource"]
+__all__ = ["EngineLimits", "FileAccess", "ListedShard", "ReadOptions", "Shard", "ShardEngine", "ShardSource"]

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from worker.segment.file_shards.reading import EngineLimits
+from worker.segment.file_shards.read_options import EngineLimits
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import duckdb
 
 from worker.errors import ApiError, Permanent, ResumableStop
-from worker.segment.file_shards.reading import Interrupted
+from worker.segment.file_shards.interruptor import Interrupted
 
 _LINE = re.compile(r"\b[Ll]ine:? (\d+)")
 _WRITE_AGAIN = "Write the whole file again."

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from worker.clusters import Aggregate
 from worker.concurrency import gather_all, run_to_completion
+from worker.segment.file_shards.interruptor import Interruptor
 from worker.segment.file_shards.listing.shard import Shard
 from worker.segment.file_shards.listing.shard_listing import FileAccess, list_shards
-from worker.segment.file_shards.reading import EngineLimits, Interruptor, Reading
+from worker.segment.file_shards.read_options import EngineLimits, ReadOptions
 
 if TYPE_CHECKING:
     from worker.segment.file_shards.rows.relation import ShardShape
@@ -65,21 +66,21 @@ class ShardEngine:
         async with self._turn:
             return await run_interruptibly(lambda stop: self._reader.entries(shard, limit, stop))
 
-    async def aggregate(self, shards: Sequence[Shard], reading: Reading, take: int | None = None) -> Aggregate:
+    async def aggregate(self, shards: Sequence[Shard], options: ReadOptions, take: int | None = None) -> Aggregate:
         """Aggregates shards: by one query if they are alike and whole, otherwise by one for each.
 
         Args:
             shards: What to read.
-            reading: What of it.
+            options: What is read of it.
             take: Number of rows of the last shard that count; None: all.
 
         Raises:
             ApiError: As `ShardReader.aggregate`.
         """
         async with self._turn:
-            return await self._aggregate(shards, reading, take)
+            return await self._aggregate(shards, options, take)
 
-    async def _aggregate(self, shards: Sequence[Shard], reading: Reading, take: int | None) -> Aggregate:
+    async def _aggregate(self, shards: Sequence[Shard], options: ReadOptions, take: int | None) -> Aggregate:
         total = Aggregate()
         count = min(CONCURRENT_SHARDS, self._limits.threads, len(shards))
         with contextlib.ExitStack() as stack:
@@ -87,7 +88,7 @@ class ShardEngine:
             connections = await run_to_completion(opening)
             if len(shards) > 1 and take is None:
                 found = await run_interruptibly(
-                    lambda stop: self._reader.aggregate_together(shards, reading, connections[0], stop)
+                    lambda stop: self._reader.aggregate_together(shards, options, connections[0], stop)
                 )
                 if found is not None:
                     return found
@@ -98,7 +99,7 @@ class ShardEngine:
                     connection = connections.pop()
                     try:
                         return await run_interruptibly(
-                            lambda stop: self._reader.aggregate(shards[index], reading, connection, stop, take=limit)
+                            lambda stop: self._reader.aggregate(shards[index], options, connection, stop, take=limit)
                         )
                     finally:
                         connections.append(connection)

@@ -15,11 +15,12 @@ from worker.clusters import Aggregate
 from worker.errors import ApiError, Permanent, ResumableStop
 from worker.segment.file_shards.duckdb_connection import open_connections
 from worker.segment.file_shards.file_head import FileHead, read_head
+from worker.segment.file_shards.interruptor import Interrupted, Interruptor
 from worker.segment.file_shards.last_line import check_last_line
 from worker.segment.file_shards.listing.shard import Shard
 from worker.segment.file_shards.listing.shard_listing import FileAccess, changed_error
 from worker.segment.file_shards.read_errors import duckdb_errors
-from worker.segment.file_shards.reading import EngineLimits, Interrupted, Interruptor, Reading
+from worker.segment.file_shards.read_options import EngineLimits, ReadOptions
 from worker.segment.file_shards.rows.relation import (
     FileRows,
     ShardShape,
@@ -72,7 +73,7 @@ class ShardReader:
     def aggregate(
         self,
         shard: Shard,
-        reading: Reading,
+        options: ReadOptions,
         connection: duckdb.DuckDBPyConnection,
         stop: Interruptor,
         *,
@@ -82,7 +83,7 @@ class ShardReader:
 
         Args:
             shard: What to read.
-            reading: What of it.
+            options: What is read of it.
             connection: One of `connections`.
             stop: Interrupts it.
             take: Number of rows to read; None: all.
@@ -93,24 +94,24 @@ class ShardReader:
             Interrupted: `stop` was called.
         """
         with self._reading(shard, connection, stop):
-            rows = self._checked_rows(shard, reading, connection)
+            rows = self._checked_rows(shard, options, connection)
             stop.check()
-            found = _aggregate_fields(connection, rows, reading) if take is None and rows.are_entries else None
+            found = _aggregate_fields(connection, rows, options) if take is None and rows.are_entries else None
             stop.check()
             if found is None:
-                found = _aggregate_view(connection, rows, reading, take)
+                found = _aggregate_view(connection, rows, options, take)
         if take is None:
             self._check_end(shard, rows.head, found)
         return found
 
     def aggregate_together(
-        self, shards: Sequence[Shard], reading: Reading, connection: duckdb.DuckDBPyConnection, stop: Interruptor
+        self, shards: Sequence[Shard], options: ReadOptions, connection: duckdb.DuckDBPyConnection, stop: Interruptor
     ) -> Aggregate | None:
         """Aggregates several shards: those that are alike by one query, which is faster than one for each.
 
         Args:
             shards: What to read; all rows of them.
-            reading: What of it.
+            options: What is read of it.
             connection: One of `connections`.
             stop: Interrupts it.
 
@@ -123,18 +124,18 @@ class ShardReader:
         """
         try:
             with stop.watching(connection):
-                groups = self._group_by_layout(shards, reading, connection, stop)
+                groups = self._group_by_layout(shards, options, connection, stop)
                 if len(groups) == len(shards):
                     return None
                 total = Aggregate()
                 for (head, shape), group in groups.items():
                     paths = [self._access.path(shard.name) for shard in group]
-                    rows = describe_rows(connection, group[0].name, paths, head, reading.rules.keys)
+                    rows = describe_rows(connection, group[0].name, paths, head, options.rules.keys)
                     if rows.shape != shape:
                         return None
                     stop.check()
                     read = _aggregate_fields if rows.are_entries else _aggregate_view
-                    if (found := read(connection, rows, reading)) is None:
+                    if (found := read(connection, rows, options)) is None:
                         return None
                     for shard in group:
                         self._check_end(shard, head, found)
@@ -149,14 +150,14 @@ class ShardReader:
             return None
 
     def _group_by_layout(
-        self, shards: Sequence[Shard], reading: Reading, connection: duckdb.DuckDBPyConnection, stop: Interruptor
+        self, shards: Sequence[Shard], options: ReadOptions, connection: duckdb.DuckDBPyConnection, stop: Interruptor
     ) -> dict[tuple[FileHead, ShardShape], list[Shard]]:
         """Groups shards by their format and their columns."""
         groups: dict[tuple[FileHead, ShardShape], list[Shard]] = {}
         for shard in shards:
             stop.check()
             self._check_unchanged(shard)
-            rows = self._checked_rows(shard, reading, connection)
+            rows = self._checked_rows(shard, options, connection)
             groups.setdefault((rows.head, rows.shape), []).append(shard)
         return groups
 
@@ -165,12 +166,12 @@ class ShardReader:
         head = read_head(shard.name, lambda: self._access.open(shard.name), path, connection)
         return describe_rows(connection, shard.name, [path], head, keys)
 
-    def _checked_rows(self, shard: Shard, reading: Reading, connection: duckdb.DuckDBPyConnection) -> FileRows:
+    def _checked_rows(self, shard: Shard, options: ReadOptions, connection: duckdb.DuckDBPyConnection) -> FileRows:
         """Returns the rows of a shard. Raises Permanent if they do not have what is read of them."""
-        keys = reading.rules.keys
+        keys = options.rules.keys
         rows = self._rows(shard, keys, connection)
-        self._check_expected(shard, rows.shape, reading.expected, keys)
-        if reading.sample is not None and not has_identifiers(connection, make_view(connection, rows)):
+        self._check_expected(shard, rows.shape, options.expected, keys)
+        if options.sample is not None and not has_identifiers(connection, make_view(connection, rows)):
             raise Permanent(
                 "no_ids",
                 f"File {shard.name}: no profile has an identifier, so no sample can be picked",
@@ -220,15 +221,15 @@ class ShardReader:
             )
 
 
-def _aggregate_fields(connection: duckdb.DuckDBPyConnection, rows: FileRows, reading: Reading) -> Aggregate | None:
+def _aggregate_fields(connection: duckdb.DuckDBPyConnection, rows: FileRows, options: ReadOptions) -> Aggregate | None:
     """Aggregates whole files by the fields of their lines; None if a line does not fit."""
-    if not make_fields_view(connection, rows, reading.rules.keys):
+    if not make_fields_view(connection, rows, options.rules.keys):
         return None
-    return aggregate_fields(connection, reading.rules, reading.as_of, reading.sample)
+    return aggregate_fields(connection, options.rules, options.as_of, options.sample)
 
 
 def _aggregate_view(
-    connection: duckdb.DuckDBPyConnection, rows: FileRows, reading: Reading, take: int | None = None
+    connection: duckdb.DuckDBPyConnection, rows: FileRows, options: ReadOptions, take: int | None = None
 ) -> Aggregate:
     shape = make_view(connection, rows, limit=take)
-    return aggregate_view(connection, shape, reading.rules, reading.as_of, reading.sample)
+    return aggregate_view(connection, shape, options.rules, options.as_of, options.sample)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
-from worker.segment.file_shards.reading import EngineLimits
+from worker.segment.file_shards.read_options import EngineLimits
 
 T = TypeVar("T")
 Row = tuple[Any, ...]

@@ -18,7 +18,7 @@ from tests.bench.testbed import Testbed
 from tests.support.servers.redis_server import RedisServer
 from worker.clusters import RECIPE, Aggregate, fold
 from worker.segment.export_file import FileSource, OpenFiles, open_any_file
-from worker.segment.file_shards import EngineLimits, FileAccess, Reading, ShardEngine
+from worker.segment.file_shards import EngineLimits, FileAccess, ReadOptions, ShardEngine
 
 PROFILES = 1_000_000
 AS_OF = 1.7e9
@@ -87,7 +87,7 @@ def _rate(work: Callable[[], int]) -> float:
 
 async def _ours(path: Path) -> int:
     engine = ShardEngine(FileAccess(None, anywhere=True), LIMITS)
-    found = await engine.aggregate(await engine.list_shards(str(path)), Reading(RECIPE, AS_OF))
+    found = await engine.aggregate(await engine.list_shards(str(path)), ReadOptions(RECIPE, AS_OF))
     return found.profiles
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import duckdb
 
 from worker.concurrency import cancel_and_wait
-from worker.segment.file_shards.reading import Interrupted, Interruptor
+from worker.segment.file_shards.interruptor import Interrupted, Interruptor
 from worker.segment.file_shards.shard_engine import run_interruptibly
 from worker.segment.warehouse import errors
 from worker.segment.warehouse.engine import EngineOptions, Estimate, FoundTable, Row, TableName

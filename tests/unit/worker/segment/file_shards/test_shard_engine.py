@@ -16,7 +16,7 @@ import pytest
 from tests.support.scenarios.checks import same_statistics
 from worker.clusters import RECIPE, Aggregate, fold
 from worker.errors import ApiError
-from worker.segment.file_shards import EngineLimits, FileAccess, Reading, Shard, ShardEngine
+from worker.segment.file_shards import EngineLimits, FileAccess, ReadOptions, Shard, ShardEngine
 from worker.segment.file_shards.shard_reader import ShardReader
 
 PROFILES: list[dict[str, object]] = [
@@ -33,7 +33,7 @@ def engine() -> ShardEngine:
 
 async def read(engine: ShardEngine, path: Path, take: int | None = None, sample: float | None = None) -> Aggregate:
     shards = await engine.list_shards(str(path))
-    return await engine.aggregate(shards, Reading(RECIPE, 1e9, sample, ()), take)
+    return await engine.aggregate(shards, ReadOptions(RECIPE, 1e9, sample, ()), take)
 
 
 def lines(*rows: object) -> bytes:
@@ -172,15 +172,15 @@ async def test_alike_shards_are_read_by_one_query_and_others_one_by_one(
         alone.clear()
         if wrong:
             with pytest.raises(ApiError) as raised:
-                await engine.aggregate(shards, Reading(RECIPE, 1e9))
+                await engine.aggregate(shards, ReadOptions(RECIPE, 1e9))
             code, name = wrong.split()
             assert (raised.value.code, name in str(raised.value)) == (code, True), (selects, raised.value)
         else:
-            found = await engine.aggregate(shards, Reading(RECIPE, 1e9))
+            found = await engine.aggregate(shards, ReadOptions(RECIPE, 1e9))
             assert (not alone, found.profiles) == (together, sum(10 + i for i in range(len(selects)))), selects
             each = Aggregate()
             for shard in shards:
-                each.merge(await engine.aggregate([shard], Reading(RECIPE, 1e9)))
+                each.merge(await engine.aggregate([shard], ReadOptions(RECIPE, 1e9)))
             assert same_statistics(found.to_bytes(), each.to_bytes()), selects
 
 
@@ -214,7 +214,7 @@ async def test_a_cancellation_interrupts_the_statement(engine: ShardEngine, tmp_
     path = tmp_path / "many.parquet"
     duckdb.sql("SELECT 'u' || range AS id, random() AS ltv FROM range(1_000_000)").write_parquet(str(path))
     shard = (await engine.list_shards(str(path)))[0]
-    reading = asyncio.create_task(engine.aggregate([shard], Reading(RECIPE, 1e9)))
+    reading = asyncio.create_task(engine.aggregate([shard], ReadOptions(RECIPE, 1e9)))
     while not is_open(path):
         assert not reading.done()
         await asyncio.sleep(0.001)
@@ -222,7 +222,7 @@ async def test_a_cancellation_interrupts_the_statement(engine: ShardEngine, tmp_
     with pytest.raises(asyncio.CancelledError):
         await reading
     with pytest.raises(ApiError) as raised:
-        await engine.aggregate([Shard(shard.name, shard.size + 1, shard.version)], Reading(RECIPE, 1e9))
+        await engine.aggregate([Shard(shard.name, shard.size + 1, shard.version)], ReadOptions(RECIPE, 1e9))
     assert raised.value.code == "file_changed"
 
 
@@ -233,6 +233,6 @@ async def test_a_shard_that_is_removed_after_the_listing_is_file_changed(engine:
     shards = await engine.list_shards(str(tmp_path / "export"))
     (tmp_path / "export" / "b.ndjson").unlink()
     with pytest.raises(ApiError) as raised:
-        await engine.aggregate(shards, Reading(RECIPE, 1e9, None, ()))
+        await engine.aggregate(shards, ReadOptions(RECIPE, 1e9, None, ()))
     assert raised.value.code == "file_changed"
     assert "b.ndjson" in str(raised.value)

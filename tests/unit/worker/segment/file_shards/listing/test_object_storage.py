@@ -12,7 +12,7 @@ import pytest
 from tests.support.servers.s3_server import S3Server
 from worker.clusters import RECIPE
 from worker.errors import ApiError
-from worker.segment.file_shards import EngineLimits, FileAccess, Reading, ShardEngine
+from worker.segment.file_shards import EngineLimits, FileAccess, ReadOptions, ShardEngine
 from worker.segment.file_shards.listing import object_storage
 
 
@@ -36,7 +36,7 @@ async def test_objects_are_listed_and_aggregated_like_files(tmp_path: Path, monk
 
         async def read(url: str) -> tuple[int, int]:
             shards = await engine.list_shards(url)
-            return len(shards), (await engine.aggregate(shards, Reading(RECIPE, 1e9))).profiles
+            return len(shards), (await engine.aggregate(shards, ReadOptions(RECIPE, 1e9))).profiles
 
         assert await read("s3://exports/night") == await read("s3://exports/night/*.parquet") == (2, 600_000)
         assert await read("s3://exports/lines/part-0.json.gz") == (1, 40_000)
@@ -53,7 +53,7 @@ async def test_objects_are_listed_and_aggregated_like_files(tmp_path: Path, monk
         shards = await engine.list_shards("s3://exports/night")
         s3.objects["exports/night/b.parquet"] += b" "
         with pytest.raises(ApiError) as raised:
-            await engine.aggregate(shards, Reading(RECIPE, 1e9))
+            await engine.aggregate(shards, ReadOptions(RECIPE, 1e9))
         assert (raised.value.code, "b.parquet" in str(raised.value)) == ("file_changed", True)
         s3.denied = True
         with pytest.raises(ApiError, match="access is denied"):

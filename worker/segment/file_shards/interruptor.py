@@ -5,43 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from worker.clusters import Rules
 
 if TYPE_CHECKING:
     import duckdb
-
-
-@dataclass(frozen=True)
-class EngineLimits:
-    """The resources of DuckDB in one worker.
-
-    Attributes:
-        memory_mb: Memory in MiB; what does not fit is written to the directory for temporary files.
-        threads: Number of threads.
-    """
-
-    memory_mb: int
-    threads: int
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The parameters of reading shards.
-
-    Attributes:
-        rules: Of the sync.
-        as_of: When the sync began, Unix seconds.
-        sample: Share of the profiles that is read; None: all.
-        expected: Trait keys that must have a column, because they have one in the first shard.
-    """
-
-    rules: Rules
-    as_of: float
-    sample: float | None = None
-    expected: tuple[str, ...] = ()
 
 
 class Interruptor:
