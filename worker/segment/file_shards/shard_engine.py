@@ -16,7 +16,7 @@ from worker.segment.file_shards.listing.shard_listing import FileAccess, list_sh
 from worker.segment.file_shards.read_options import EngineLimits, ReadOptions
 
 if TYPE_CHECKING:
-    from worker.segment.file_shards.rows.relation import ShardShape
+    from worker.segment.file_shards.rows.shard_view import ShardShape
     from worker.segment.file_shards.shard_reader import ShardReader
 
 T = TypeVar("T")

@@ -21,7 +21,9 @@ from worker.segment.file_shards.listing.shard import Shard
 from worker.segment.file_shards.listing.shard_listing import FileAccess, changed_error
 from worker.segment.file_shards.read_errors import duckdb_errors
 from worker.segment.file_shards.read_options import EngineLimits, ReadOptions
-from worker.segment.file_shards.rows.relation import (
+from worker.segment.file_shards.rows.aggregation import aggregate_fields, aggregate_view, has_identifiers
+from worker.segment.file_shards.rows.row_entries import read_entries
+from worker.segment.file_shards.rows.shard_view import (
     FileRows,
     ShardShape,
     count_rows,
@@ -29,8 +31,6 @@ from worker.segment.file_shards.rows.relation import (
     make_fields_view,
     make_view,
 )
-from worker.segment.file_shards.rows.row_entries import read_entries
-from worker.segment.file_shards.rows.sql_source import aggregate_fields, aggregate_view, has_identifiers
 
 
 class ShardReader:

@@ -8,7 +8,7 @@ import duckdb
 import orjson
 
 from worker.http.body import parse_json
-from worker.segment.file_shards.rows.relation import VIEW, ShardShape, tall_entries
+from worker.segment.file_shards.rows.shard_view import VIEW, ShardShape, tall_entries
 
 ROWS_PER_CHUNK = 1000
 

@@ -1,4 +1,4 @@
-"""Makes a shard readable by name in a connection: a temporary view, and the description of its rows."""
+"""The view of a shard: a temporary view by which a connection reads it, and the description of its rows."""
 
 from __future__ import annotations
 

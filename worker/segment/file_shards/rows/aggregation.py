@@ -1,4 +1,4 @@
-"""Describes the view of a shard to the compiler of SQL, and runs the statement that aggregates it."""
+"""Aggregates the view of a shard: describes it to the compiler of SQL, and runs the statement that this returns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlglot import exp
 from worker.clusters import Aggregate, Rules
 from worker.clusters.sql import CompiledStatement, SourceShape, compile_statement
 from worker.segment.file_shards.rows.column_names import ID_COLUMNS
-from worker.segment.file_shards.rows.relation import FIELDS, VIEW, ShardShape, literal, quoted, tall_entries
+from worker.segment.file_shards.rows.shard_view import FIELDS, VIEW, ShardShape, literal, quoted, tall_entries
 
 ENTRIES = "entries"
 """Name of the view that holds rows of JSON as entries: objects with `id`, `merged_to` and `traits`."""
