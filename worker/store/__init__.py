@@ -15,7 +15,6 @@ from worker.lazy_names import import_on_use
 if TYPE_CHECKING:
     from worker.store.connection.pool import StorePool, embedded_pool, redis_pool
     from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord, SentPersona
-    from worker.store.personas.persona_records import PersonaRecords
     from worker.store.personas.persona_store import PersonaStore
     from worker.store.progress.batch_work import BatchGrant, BatchWork, Counted, NewBatch, NextPayloads, StartedBatch
     from worker.store.progress.sync_progress import (
@@ -55,7 +54,6 @@ __all__ = [
     "NewBatch",
     "NextPayloads",
     "PersonaRecord",
-    "PersonaRecords",
     "PersonaStore",
     "RateScope",
     "SentPersona",
@@ -78,7 +76,6 @@ __getattr__ = import_on_use(
     {
         "connection.pool": "StorePool embedded_pool redis_pool",
         "personas.persona_record": "Claim ClaimAnswer PersonaRecord SentPersona",
-        "personas.persona_records": "PersonaRecords",
         "personas.persona_store": "PersonaStore",
         "progress.batch_work": "BatchGrant BatchWork Counted NewBatch NextPayloads StartedBatch",
         "progress.sync_progress": "Checkpoint JobPayload LeaseGrant Listing SilentSync StartedJob new_token",

@@ -14,13 +14,13 @@ from worker.models.outcome import PersonaOutcome
 from worker.store import keys
 from worker.store.connection.run_watch import WATCHED_PREFIX
 from worker.store.personas.persona_record import Claim, ClaimAnswer, PersonaRecord
-from worker.store.personas.persona_records import PersonaRecords
+from worker.store.personas.record_store import RecordStore
 from worker.store.progress.sync_progress import LeaseGrant
 from worker.store.scripts import connection as connection_scripts
 from worker.store.scripts import persona as persona_scripts
 
 
-class PersonaStore(PersonaRecords):
+class PersonaStore(RecordStore):
     """The records and claims of one Mavera account. A claim under a former name of the account counts, too."""
 
     async def find_claim(self, reference: str) -> Claim | None:

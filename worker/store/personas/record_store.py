@@ -23,7 +23,7 @@ from worker.store.scripts.sync import BusySync
 log = logging.getLogger("segment_personas.store")
 
 
-class PersonaRecords:
+class RecordStore:
     """The records of one Mavera account.
 
     Args:
