@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from worker.clusters.sql.templates import column, sql, text
 from worker.models.warehouse import WarehouseColumns
-from worker.segment.file_shards.rows.column_names import (
+from worker.segment.column_names import (
     ENVELOPE,
     ID_COLUMNS,
     MERGED_COLUMN,

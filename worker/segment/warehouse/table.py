@@ -13,7 +13,7 @@ from worker.clusters.sql import CompiledStatement, Dialect, SourceShape, compile
 from worker.errors import Permanent
 from worker.models.request import SyncRequest
 from worker.models.warehouse import AUTO_TABLE, WarehouseColumns
-from worker.segment.file_shards.rows.column_names import (
+from worker.segment.column_names import (
     ID_COLUMNS,
     MERGED_COLUMN,
     NAME_COLUMNS,

@@ -20,7 +20,7 @@ from worker.errors import ApiError
 from worker.jobs.api_factories import warehouse_access
 from worker.models.request import SyncRequest
 from worker.models.warehouse import AUTO_TABLE, WarehouseColumns
-from worker.segment.file_shards.rows.column_names import find_column, match_keys
+from worker.segment.column_names import find_column, match_keys
 from worker.segment.warehouse import WarehouseAccess, WarehouseEngine
 from worker.segment.warehouse.engine import Estimate
 from worker.segment.warehouse.profile_sample import find_roles

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from worker.clusters import Aggregate, Rules
 from worker.clusters.sql import CompiledStatement, SourceShape, compile_statement
-from worker.segment.file_shards.rows.column_names import ID_COLUMNS
+from worker.segment.column_names import ID_COLUMNS
 from worker.segment.file_shards.rows.shard_view import FIELDS, VIEW, ShardShape, literal, quoted, tall_entries
 
 ENTRIES = "entries"

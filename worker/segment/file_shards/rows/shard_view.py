@@ -8,10 +8,7 @@ from typing import Literal
 
 import duckdb
 
-from worker.segment.export_file.file_formats import FileFormat
-from worker.segment.file_shards.duckdb_connection import as_pattern
-from worker.segment.file_shards.file_head import FileHead, format_error
-from worker.segment.file_shards.rows.column_names import (
+from worker.segment.column_names import (
     ENVELOPE,
     ID_COLUMNS,
     MERGED_COLUMN,
@@ -22,6 +19,9 @@ from worker.segment.file_shards.rows.column_names import (
     is_tall,
     match_keys,
 )
+from worker.segment.export_file.file_formats import FileFormat
+from worker.segment.file_shards.duckdb_connection import as_pattern
+from worker.segment.file_shards.file_head import FileHead, format_error
 
 VIEW = "shard"
 """Name of the view that holds the rows of a shard."""

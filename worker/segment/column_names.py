@@ -1,4 +1,4 @@
-"""Finds the columns of a file that hold traits, the identifier, and the mark of merged profiles. Pure."""
+"""Finds the columns of a file or table that hold traits, the identifier, and the mark of merged profiles. Pure."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def match_keys(keys: Iterable[str], columns: Sequence[str]) -> dict[str, str]:
 
     Args:
         keys: Trait keys of the rules.
-        columns: Names of the columns of a file.
+        columns: Names of the columns of a file or table.
     """
     shape = SourceShape("wide", dict.fromkeys(columns, ""))
     return {key: column for key in keys if (column := shape.match(key)) is not None}
 
 
 def find_column(names: Iterable[str], columns: Sequence[str]) -> str | None:
-    """Returns the first of these names that a file has as a column, in any case, as the file spells it."""
+    """Returns the first of these names that is a column, in any case, as the file or table spells it."""
     lower = _by_lower_name(columns)
     return next((lower[name] for name in names if name in lower), None)
 
 
 def is_tall(columns: Sequence[str], keys: Iterable[str]) -> bool:
-    """Returns whether a file has a row for each trait: a name and a value, and no column for a trait of the rules."""
+    """Returns whether a file or table has a row for each trait: name and value, and no column of a trait."""
     name = find_column(NAME_COLUMNS, columns)
     if name is None or find_column([VALUE_COLUMN], columns) is None or find_column(ID_COLUMNS, columns) is None:
         return False
