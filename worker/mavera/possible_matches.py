@@ -1,4 +1,4 @@
-"""Finds the rows of Mavera's list that may be a wanted persona whose reference is not visible.
+"""Finds the rows of Mavera's list that may be a wanted persona although they do not show its reference.
 
 A list may truncate descriptions or leave them out. The reference is at the end of a description and is lost first, so a
 row without one proves nothing. A row of a custom persona is a possible match if

@@ -1,4 +1,4 @@
-"""Checks whether the bearer token of a request allows it."""
+"""Checks whether the bearer token of a request allows it: whether it is known, and has the scope of the route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Follows syncs to their end, also while no worker runs or Redis is down.
+"""Follows syncs to their end, a time-out or Ctrl-C, also while no worker runs or Redis is down.
 
 The syncs do not depend on being followed; this module only shows them.
 """

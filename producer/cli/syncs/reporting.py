@@ -1,4 +1,4 @@
-"""Follows syncs to their end, shows how they ended, and names the next step.
+"""Shows how the syncs of a command ended, and names the next step.
 
 Results go to standard output; progress, hints and remarks to standard error.
 """

@@ -1,4 +1,4 @@
-"""The Mavera account of a sync: checks whether it can pay for the purchases, and compares its bill afterwards.
+"""The credits of the Mavera account: checks whether they pay for the purchases, and compares the bill afterwards.
 
 `GET /usage` is read when the first persona is about to be created or updated, and once more at the end. A sync that
 changes nothing asks for neither. If the account does not answer, purchases continue, and a 402 shows

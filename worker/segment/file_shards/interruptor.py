@@ -1,4 +1,4 @@
-"""The parameters of reading shards: rules, limits of DuckDB, interruption. Loads neither DuckDB nor sqlglot."""
+"""Interrupts statements of DuckDB from another thread. Loads no DuckDB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of shards, and what DuckDB may use for it. Loads neither DuckDB nor sqlglot."""
+"""The options of reading shards: rules, time, sample, and limits of DuckDB. Loads neither DuckDB nor sqlglot."""
 
 from __future__ import annotations
 
