@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from worker.segment.export_file.file_access import Opener
+from worker.segment.export_file.file_opener import Opener
 from worker.segment.export_file.ndjson_file import FilePage, FilePosition, NdjsonFile
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from io import BufferedReader, RawIOBase
 from typing import Any, Self
 
 from worker.errors import Permanent
-from worker.segment.export_file.file_access import STANDARD_INPUT, Opener, unreadable_file_error
 from worker.segment.export_file.file_formats import EXPECTED_FORMAT, HEAD_BYTES, FileFormat, recognise_bytes
+from worker.segment.export_file.file_opener import STANDARD_INPUT, Opener, unreadable_file_error
 from worker.segment.export_file.line_formats import Judgement, is_json, judge_lines
 from worker.segment.export_file.line_reader import READ_BYTES, LineReader
 from worker.segment.export_file.profile_lines import ProfileRows, read_rows

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from worker.errors import Permanent
 from worker.http.body import parse_json
-from worker.segment.export_file.file_access import unreadable_file_error
 from worker.segment.export_file.file_formats import FileFormat, recognise_bytes
+from worker.segment.export_file.file_opener import unreadable_file_error
 from worker.segment.export_file.line_formats import Kind, judge_lines, most_frequent_kind
 from worker.segment.file_shards.duckdb_connection import as_pattern
 from worker.segment.file_shards.listing.shard import FileKind, compression_of_name, kind_of_name

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
-from worker.segment.export_file.file_access import unreadable_file_error
+from worker.segment.export_file.file_opener import unreadable_file_error
 from worker.segment.export_file.line_formats import is_json
 from worker.segment.export_file.line_reader import LONGEST_LINE
 from worker.segment.file_shards.file_head import Compression

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from worker.errors import ApiError, Permanent, ResumableStop
-from worker.segment.export_file.file_access import unreadable_file_error
+from worker.segment.export_file.file_opener import unreadable_file_error
 from worker.segment.file_shards.listing.object_storage import INSTALL, ObjectStorage, has_extra, is_url
 from worker.segment.file_shards.listing.shard import FileKind, Shard, kind_of_name
 

@@ -1,4 +1,4 @@
-"""Restricts the files that a worker reads. Requests come through Redis, and a client must not make it read any file.
+"""Opens the files of requests. Requests come through Redis, and a client must not make a worker read any file.
 
 A worker opens only files under its `FILES_DIR`. A process that runs a sync of its own user opens every file that this
 user may read, and standard input.
