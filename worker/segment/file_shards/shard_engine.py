@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 from worker.clusters import Aggregate
 from worker.concurrency import gather_all, run_to_completion
 from worker.segment.file_shards.interruptor import Interruptor
+from worker.segment.file_shards.listing.file_access import FileAccess
 from worker.segment.file_shards.listing.shard import Shard
-from worker.segment.file_shards.listing.shard_listing import FileAccess, list_shards
+from worker.segment.file_shards.listing.shard_listing import list_shards
 from worker.segment.file_shards.read_options import EngineLimits, ReadOptions
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from worker.segment.file_shards.duckdb_connection import open_connections
 from worker.segment.file_shards.file_head import FileHead, read_head
 from worker.segment.file_shards.interruptor import Interrupted, Interruptor
 from worker.segment.file_shards.last_line import check_last_line
+from worker.segment.file_shards.listing.file_access import FileAccess
 from worker.segment.file_shards.listing.shard import Shard
-from worker.segment.file_shards.listing.shard_listing import FileAccess, changed_error
+from worker.segment.file_shards.listing.shard_listing import changed_error
 from worker.segment.file_shards.read_errors import duckdb_errors
 from worker.segment.file_shards.read_options import EngineLimits, ReadOptions
 from worker.segment.file_shards.rows.aggregation import aggregate_fields, aggregate_view, has_identifiers

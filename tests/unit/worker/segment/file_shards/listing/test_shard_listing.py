@@ -8,7 +8,7 @@ import pytest
 
 from worker.errors import ApiError, ResumableStop
 from worker.segment.file_shards import FileAccess
-from worker.segment.file_shards.listing import shard_listing
+from worker.segment.file_shards.listing import file_access
 from worker.segment.file_shards.listing.shard import Shard, compression_of_name, digest_of, kind_of_name
 from worker.segment.file_shards.listing.shard_listing import list_shards
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     assert caught.value.code == "file_missing"
     assert code(access, "empty") == "file_empty"
     assert code(access, "mixed") == "file_format"
-    monkeypatch.setattr(shard_listing, "MAX_SHARDS", 1)
+    monkeypatch.setattr(file_access, "MAX_SHARDS", 1)
     assert code(access, "two") == "too_many_shards"
 
 
