@@ -53,13 +53,13 @@ def __getattr__(name: str) -> Any:
 
     for module, names in _MODULES.items():
         if name in names:
-            if problem := foreign_worker():
+            if problem := describe_foreign_worker():
                 raise ImportError(problem, name="worker")
             return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def foreign_worker() -> str:
+def describe_foreign_worker() -> str:
     """Returns one sentence if `import worker` finds another package than the one beside this; else empty."""
     import sys
     from importlib.util import find_spec

@@ -10,7 +10,7 @@ import signal
 import sys
 from types import FrameType
 
-from producer import foreign_worker
+from producer import describe_foreign_worker
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -23,7 +23,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, _leave)  # until a command follows its syncs, and has its own
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _leave)  # as the first process of a container it would be ignored
-    if problem := foreign_worker():
+    if problem := describe_foreign_worker():
         print(problem, file=sys.stderr)
         sys.exit(2)
     from producer.cli import app

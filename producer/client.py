@@ -16,11 +16,11 @@ from producer.errors import (
     SyncConflict,
     SyncFailed,
     SyncNotFound,
-    key_used,
+    key_used_error,
     plan_to_apply,
-    refuse_resume,
-    space_busy,
-    sync_running,
+    require_resumable,
+    space_busy_error,
+    sync_running_error,
 )
 from worker.clusters.analysis.snapshot import Snapshot
 from worker.jobs.job_payloads import batch_payload, sync_payload
@@ -125,9 +125,9 @@ class SyncClient:
             return sync
         first = await self._syncs.asked_request(sync, idempotency_key) if idempotency_key else None
         if first is None:
-            raise sync_running(sync, differences)
+            raise sync_running_error(sync, differences)
         if differences := request.differences(first):
-            raise key_used(sync, differences)
+            raise key_used_error(sync, differences)
         return sync
 
     async def get(self, sync_id: str) -> Sync:
@@ -247,7 +247,7 @@ class SyncClient:
                 the same space, collection and rules is running.
         """
         sync = await self.get(sync_id)
-        refuse_resume(sync, restart=restart)
+        require_resumable(sync, restart=restart)
         if sync.error is None or sync.failed_in is None:
             return sync
         kind = "walk" if restart else job_kind(sync.failed_in)
@@ -290,7 +290,7 @@ class SyncClient:
     async def _after(self, answer: str, sync_id: str) -> Sync:
         """Returns the sync after a change of its state. Raises SyncConflict if another sync prevented the change."""
         if answer not in {"ok", "changed", "gone"}:
-            raise space_busy(answer)
+            raise space_busy_error(answer)
         return await self.get(sync_id)
 
     async def now(self) -> float:

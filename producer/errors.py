@@ -63,7 +63,7 @@ class SyncFailed(PersonasError):
         )
 
 
-def refuse_resume(sync: Sync, *, restart: bool) -> None:
+def require_resumable(sync: Sync, *, restart: bool) -> None:
     """Raises SyncConflict if a sync can never be resumed, or only with `restart`."""
     if sync.state in {SyncState.COMPLETED, SyncState.CANCELLED}:
         raise SyncConflict(
@@ -109,7 +109,7 @@ def plan_to_apply(sync: Sync, *, allow_partial: bool) -> Plan:
     return sync.planned
 
 
-def space_busy(other_id: str) -> SyncConflict:
+def space_busy_error(other_id: str) -> SyncConflict:
     """Returns the error that another sync reads the same space."""
     return SyncConflict(
         f"{other_id} reads the same space already",
@@ -120,7 +120,7 @@ def space_busy(other_id: str) -> SyncConflict:
     )
 
 
-def sync_running(sync: Sync, differences: Sequence[str]) -> SyncConflict:
+def sync_running_error(sync: Sync, differences: Sequence[str]) -> SyncConflict:
     """Returns the error that `sync` runs with other options."""
     return SyncConflict(
         f"{sync.id} of {sync.request.space_id} is {sync.status} with other options ({'; '.join(differences)})",
@@ -132,7 +132,7 @@ def sync_running(sync: Sync, differences: Sequence[str]) -> SyncConflict:
     )
 
 
-def key_used(sync: Sync, differences: Sequence[str]) -> SyncConflict:
+def key_used_error(sync: Sync, differences: Sequence[str]) -> SyncConflict:
     """Returns the error that the idempotency key has started `sync` with another request."""
     return SyncConflict(
         f"This idempotency key belongs to {sync.id} ({sync.status}), with other options ({'; '.join(differences)})",

@@ -83,7 +83,7 @@ class RequestOrder(SyncRequest):
         try:
             return SyncRequest.model_validate({**dict(request), **changes})
         except ValidationError as error:
-            raise invalid(SyncRequest, error) from None
+            raise invalid_problem(SyncRequest, error) from None
 
 
 class SyncOrder(RequestOrder):
@@ -188,7 +188,7 @@ async def read_body(request: web.Request, model: type[Model], limits: ApiLimits,
     try:
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:
-        raise invalid(model, error) from None
+        raise invalid_problem(model, error) from None
     except RecursionError:
         raise _invalid("body", "is nested too deep") from None
 
@@ -211,7 +211,7 @@ def read_query(request: web.Request, model: type[Model]) -> Model:
     try:
         return model.model_validate(found)
     except ValidationError as error:
-        raise invalid(model, error, pointer=False) from None
+        raise invalid_problem(model, error, pointer=False) from None
 
 
 def path_id(request: web.Request, pattern: re.Pattern[str], unknown: Problem) -> str:
@@ -245,7 +245,7 @@ def decode_cursor(cursor: str | None) -> SyncPlace | None:
     return SyncPlace(int(created_ms), sync_id)
 
 
-def invalid(model: type[BaseModel], error: ValidationError, *, pointer: bool = True) -> Problem:
+def invalid_problem(model: type[BaseModel], error: ValidationError, *, pointer: bool = True) -> Problem:
     """Returns the problem of data that `model` refuses, in our words except inside `rules`. It names no value."""
     places = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False)[:20]:

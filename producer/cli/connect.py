@@ -18,7 +18,7 @@ from producer.client import SyncClient
 from producer.embedded import embedded_client, sandbox_settings
 from producer.errors import SyncNotFound
 from producer.state import keeper
-from producer.state.directory import StateBusy, StateDirectory, explained
+from producer.state.directory import StateBusy, StateDirectory, explain_os_errors
 from producer.state.pool import directory_of, joined_server, state_pool
 from producer.state.server import NoServerProgram
 from worker.errors import ConfigurationError
@@ -75,7 +75,7 @@ def has_worker(directory: StateDirectory) -> bool:
 @contextlib.contextmanager
 def worker_lock(directory: StateDirectory) -> Iterator[None]:
     """Shows other commands that a worker serves the state directory. Several workers may."""
-    with explained(directory.path):
+    with explain_os_errors(directory.path):
         lock = keeper.acquire(str(directory.lock("worker")), shared=True, wait_s=1)
     try:
         yield

@@ -83,7 +83,7 @@ class StateDirectory:
         Raises:
             StateUnusable: It belongs to another user, this user may not look, or the path leads through a file.
         """
-        with explained(self.path):
+        with explain_os_errors(self.path):
             try:
                 return stat.S_ISDIR(self.data.stat().st_mode)
             except FileNotFoundError:
@@ -98,7 +98,7 @@ class StateDirectory:
         Raises:
             StateUnusable: It belongs to another user, cannot be made, or is of a newer version.
         """
-        with explained(self.path):
+        with explain_os_errors(self.path):
             _private_directory(self.path)
             if self.socket.parent != self.path:
                 _private_directory(self.socket.parent)
@@ -114,7 +114,7 @@ class StateDirectory:
 
     def check_can_be_made(self) -> None:
         """Raises StateUnusable if the directory cannot be used, or is missing and cannot be made. Creates nothing."""
-        with explained(self.path):
+        with explain_os_errors(self.path):
             found = next(path for path in (self.path, *self.path.parents) if path.exists())
             if found == self.path:
                 _check_owner(found)
@@ -124,7 +124,7 @@ class StateDirectory:
     def check_writable(self) -> None:
         """Raises StateUnusable if nothing can be written, such as on a full disk."""
         probe = self.path / "probe"
-        with explained(self.path):
+        with explain_os_errors(self.path):
             try:
                 _write(probe, " " * 65_536)
             finally:
@@ -155,7 +155,7 @@ def state_directory(chosen: Path | None = None) -> StateDirectory:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explain_os_errors(path: Path) -> Iterator[None]:
     """Turns an error of the operating system about the directory into a StateUnusable that says what to do."""
     try:
         yield

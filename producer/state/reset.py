@@ -12,7 +12,7 @@ import shutil
 import time
 
 from producer.state import keeper
-from producer.state.directory import StateBusy, StateDirectory, StateUnusable, explained
+from producer.state.directory import StateBusy, StateDirectory, StateUnusable, explain_os_errors
 from producer.state.server import HAND_OVER_S
 
 LOOK_S = 0.15
@@ -29,7 +29,7 @@ def reset_directory(directory: StateDirectory) -> None:
         StateUnusable: It belongs to another user or a newer version, or cannot be changed.
     """
     directory.prepare()
-    with explained(directory.path), contextlib.ExitStack() as stack:
+    with explain_os_errors(directory.path), contextlib.ExitStack() as stack:
         _lock_out_commands(directory, stack)
         keeper.RunFile(str(directory.path)).note_reset()
         if directory.data.exists():

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from producer.state import keeper
-from producer.state.directory import StateDirectory, StateUnusable, explained
+from producer.state.directory import StateDirectory, StateUnusable, explain_os_errors
 from producer.state.server_program import ServerProgram, find_server_program
 
 START_S = 20.0
@@ -93,7 +93,7 @@ class StateServer:
             StateUnusable: The directory cannot be used, or the server does not start.
         """
         self.directory.prepare()
-        with explained(self.directory.path):
+        with explain_os_errors(self.directory.path):
             users = keeper.acquire(str(self.directory.lock("users")), shared=True, wait_s=HAND_OVER_S)
         if users is None:
             raise StateUnusable(
@@ -104,7 +104,7 @@ class StateServer:
         try:
             if not _answers(self._socket):
                 self.directory.check_writable()
-                with explained(self.directory.path):
+                with explain_os_errors(self.directory.path):
                     self._start()
         except BaseException:
             os.close(users)

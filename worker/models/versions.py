@@ -24,8 +24,8 @@ __all__ = [
     "SyncUnreadable",
     "UnreadableSync",
     "check_version",
+    "describe_unreadable_sync",
     "known_fields",
-    "unreadable",
 ]
 
 FORMAT = 2
@@ -85,7 +85,7 @@ class SyncUnreadable(PersonasError):
         self.sync = sync
 
 
-def unreadable(sync_id: str, fields: Mapping[str, str], error: Exception) -> UnreadableSync:
+def describe_unreadable_sync(sync_id: str, fields: Mapping[str, str], error: Exception) -> UnreadableSync:
     """Returns what can be shown of a sync's hash that could not be read because of `error`."""
     space_id, created_at = "", None
     with suppress(ValueError, TypeError, AttributeError):

@@ -6,7 +6,15 @@ from aiohttp import web
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
-from producer.api.bodies import SCHEDULE_ID, EmptyOrder, RequestDefaults, ScheduleOrder, invalid, path_id, read_body
+from producer.api.bodies import (
+    SCHEDULE_ID,
+    EmptyOrder,
+    RequestDefaults,
+    ScheduleOrder,
+    invalid_problem,
+    path_id,
+    read_body,
+)
 from producer.api.config import ApiLimits
 from producer.api.openapi.operation import Answer, Operation, Parameter
 from producer.api.problems import Problem
@@ -54,7 +62,7 @@ class ScheduleRoutes:
                 account=self._client.schedules.account_for(wanted),
             )
         except ValidationError as error:
-            raise invalid(Schedule, error) from None
+            raise invalid_problem(Schedule, error) from None
         status, is_new = await self._client.schedules.put(schedule)
         return await self._shown(status, 201 if is_new else 200, {"Location": f"/v1/schedules/{status.id}"})
 

@@ -70,7 +70,7 @@ class Sample:
     sandbox: bool = False
 
 
-async def suggestion(settings: Settings, err: Screen, sample: Sample, *, json: bool) -> int:
+async def run_suggest(settings: Settings, err: Screen, sample: Sample, *, json: bool) -> int:
     """Prints what a sample of a space holds, and a clusters file for it.
 
     Returns 1 if no trait of the sample can be used for clusters. Raises ConfigurationError with the reason.

@@ -70,7 +70,7 @@ def suggest(
     collection: Collection = "users",
 ) -> None:
     """Read a sample of a space, and print a clusters file for it. Creates nothing."""
-    from producer.cli.commands.suggest import Sample, suggestion
+    from producer.cli.commands.suggest import Sample, run_suggest
     from producer.cli.run_command import run_command
 
     sample = Sample(
@@ -83,4 +83,4 @@ def suggest(
         collection=collection,
         sandbox=sandbox,
     )
-    exit_with(run_command(lambda settings, err: suggestion(settings, err, sample, json=json), uses_sandbox=sandbox))
+    exit_with(run_command(lambda settings, err: run_suggest(settings, err, sample, json=json), uses_sandbox=sandbox))

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from producer.cli.commands.doctor.checks import doctor, run_checks
 from producer.cli.commands.doctor.findings import Finding
-from producer.cli.commands.suggest import Sample, suggestion
+from producer.cli.commands.suggest import Sample, run_suggest
 from producer.cli.terminal import stderr
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec
 from producer.sandbox.faults import Kind
@@ -311,14 +311,14 @@ async def test_a_list_whose_end_is_in_doubt_is_a_failure(settings: Settings) -> 
 async def test_suggest_asks_within_the_limit_that_workers_share(
     settings: Settings, real_pool: StorePool, sandbox: Sandbox
 ) -> None:
-    assert await suggestion(settings, stderr(), Sample("spa_1"), json=True) == 0
+    assert await run_suggest(settings, stderr(), Sample("spa_1"), json=True) == 0
     assert await real_pool.exists(keys.limit("segment:spa_1"))
     assert sandbox.journal.arrived["segment.page"] == 2
 
 
 async def test_suggest_continues_at_its_own_pace_without_redis(settings: Settings, sandbox: Sandbox) -> None:
     alone = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")})
-    assert await suggestion(alone, stderr(), Sample("spa_1"), json=True) == 0
+    assert await run_suggest(alone, stderr(), Sample("spa_1"), json=True) == 0
     assert sandbox.journal.arrived["segment.page"] == 2
 
 

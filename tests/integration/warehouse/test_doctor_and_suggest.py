@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from producer.cli.commands.doctor.warehouse import NO_TABLE, TableChoice, check_warehouse
-from producer.cli.commands.suggest import Sample, read_sample, suggestion
+from producer.cli.commands.suggest import Sample, read_sample, run_suggest
 from producer.cli.terminal import stderr
 from tests.support.servers.postgres_server import PostgresServer
 from worker.clusters import RECIPE
@@ -136,7 +136,7 @@ async def test_suggest_reads_some_profiles_of_either_shape(settings: Settings) -
 async def test_suggest_writes_a_clusters_file_without_a_value(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await suggestion(settings, stderr(), Sample("spa_1", table="user_traits"), json=True) == 0
+    assert await run_suggest(settings, stderr(), Sample("spa_1", table="user_traits"), json=True) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert document["profiles"] == 1000

@@ -28,6 +28,6 @@ PLACEHOLDERS = (*_ONE_WORD, *chain.from_iterable((f"{a} {b}", f"{a}-{b}", f"{a}_
 """Words in small letters that match `CLEAN` and mean no value."""
 
 
-def json_text(word: str) -> str:
+def word_in_json(word: str) -> str:
     """Returns a word as JSON text, as DuckDB writes it."""
     return json.dumps(word, ensure_ascii=False)

@@ -15,7 +15,7 @@ from worker.jobs.personas.create_persona import PersonaCreator
 from worker.jobs.personas.ensure_persona import PersonaEnsurer
 from worker.jobs.personas.finalize_job import FinalizeJob
 from worker.jobs.personas.lookup.persona_finder import PersonaFinder
-from worker.jobs.personas.lookup.persona_guard import missing_personas
+from worker.jobs.personas.lookup.persona_guard import check_missing_personas
 from worker.jobs.personas.lookup.persona_list import PersonaLister
 from worker.jobs.personas.persona_recorder import PersonaRecorder
 from worker.jobs.personas.planner import Planner
@@ -55,7 +55,7 @@ def build_finalize_job(services: WorkerServices, started: StartedJob, lease: Lea
         account=account,
         syncs=services.syncs,
         check_personas=partial(
-            missing_personas,
+            check_missing_personas,
             started,
             finder,
             services.personas,

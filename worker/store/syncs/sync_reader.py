@@ -11,7 +11,7 @@ from worker.clusters.analysis.snapshot import Snapshot
 from worker.errors import StoreUnusable
 from worker.models.outcome import PersonaOutcome
 from worker.models.sync import Sync
-from worker.models.versions import SyncUnreadable, known_fields, unreadable
+from worker.models.versions import SyncUnreadable, describe_unreadable_sync, known_fields
 from worker.store import keys
 from worker.store.connection.pool import StorePool
 
@@ -64,7 +64,7 @@ def read_sync(sync_id: str, fields: dict[bytes, bytes], outcomes: Sequence[bytes
     try:
         return Sync.from_fields(text, tuple(map(_outcome, outcomes)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SyncUnreadable(unreadable(sync_id, text, error)) from error
+        raise SyncUnreadable(describe_unreadable_sync(sync_id, text, error)) from error
 
 
 def _outcome(raw: bytes) -> PersonaOutcome:

@@ -7,7 +7,7 @@ import json
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from producer.api.bodies import ListQuery, SpaceQuery, SyncOrder, decode_cursor, encode_cursor, invalid
+from producer.api.bodies import ListQuery, SpaceQuery, SyncOrder, decode_cursor, encode_cursor, invalid_problem
 from worker.clusters import RECIPE
 from worker.models.request import SyncRequest
 from worker.store import SyncPlace
@@ -53,7 +53,7 @@ def test_a_request_is_what_python_callers_send() -> None:
 def test_a_body_that_is_not_valid_is_refused_with_its_place(body: str, where: str) -> None:
     with pytest.raises(ValidationError) as refused:
         SyncOrder.model_validate_json(body, strict=True)
-    document = str(invalid(SyncOrder, refused.value).response().body)
+    document = str(invalid_problem(SyncOrder, refused.value).response().body)
     assert where in document
     assert not any(words in document for words in ("Input should", "Field required", "Extra inputs", "String"))
 
@@ -76,7 +76,7 @@ def test_a_body_that_is_not_valid_is_refused_with_its_place(body: str, where: st
 def test_a_text_that_does_not_fit_a_pattern_is_refused_in_words(body: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError) as refused:
         SyncOrder.model_validate_json(json.dumps({"space_id": "a", **body}), strict=True)
-    document = json.loads(str(invalid(SyncOrder, refused.value).response().text))
+    document = json.loads(str(invalid_problem(SyncOrder, refused.value).response().text))
     assert any(words in error["message"] for error in document["errors"]), document
     assert not any(regular in json.dumps(document) for regular in ("pattern", "[a-z", "^"))
 
@@ -94,7 +94,7 @@ def test_a_query_that_does_not_fit_a_pattern_is_refused_in_words(
 ) -> None:
     with pytest.raises(ValidationError) as refused:
         model.model_validate(query)
-    (error,) = json.loads(str(invalid(model, refused.value, pointer=False).response().text))["errors"]
+    (error,) = json.loads(str(invalid_problem(model, refused.value, pointer=False).response().text))["errors"]
     assert words in error["message"]
 
 
@@ -105,4 +105,4 @@ def test_an_integer_may_have_a_decimal_point() -> None:
 def test_a_problem_names_no_value_of_the_body() -> None:
     with pytest.raises(ValidationError) as refused:
         SyncOrder.model_validate_json('{"space_id": "top secret"}', strict=True)
-    assert "secret" not in invalid(SyncOrder, refused.value).response().body.decode()  # type: ignore[union-attr]
+    assert "secret" not in invalid_problem(SyncOrder, refused.value).response().body.decode()  # type: ignore[union-attr]

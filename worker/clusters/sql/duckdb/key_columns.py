@@ -85,10 +85,10 @@ class KeyReader:
         natural = {"number": "number", "boolean": "boolean", "date": "moment"}.get(self.trait.type)
         key = column(source)
         if encoding not in ("json", "text", natural):
-            key, encoding = json_text(key, encoding), "json"
+            key, encoding = as_json_text(key, encoding), "json"
         elif encoding == "json":
-            key = json_text(key, encoding)
-        raw = json_text(key, encoding) if encoding != "json" else key
+            key = as_json_text(key, encoding)
+        raw = as_json_text(key, encoding) if encoding != "json" else key
         if encoding == natural:
             return self._typed(key, column(parsed), column(value), raw)
         make = {"number": self._number, "boolean": self._boolean, "date": self._date}.get(self.trait.type, self._word)
@@ -204,7 +204,7 @@ class KeyReader:
             )
             return KeyColumns(None, words, _state(key, is_json, value, exp.false()), raw)
         named = sorted(self.vocabulary.named)
-        quote = word_patterns.json_text if is_json else str
+        quote = word_patterns.word_in_json if is_json else str
         is_clean = is_clean_word(key, is_json)
         inner = _unquoted(key) if is_json else key
         accepted = is_in(key, map(quote, (word for word in named if not any(sign in word for sign in '"\\'))))
@@ -254,7 +254,7 @@ class KeyReader:
 
 def is_clean_word(value: exp.Expr, is_json: bool) -> exp.Expr:
     """Returns whether a text is certainly a usable word in its normal form, of a trait whose words are not given."""
-    quote = word_patterns.json_text if is_json else str
+    quote = word_patterns.word_in_json if is_json else str
     return sql(
         ":matches AND NOT :placeholder",
         matches=_matches(value, word_patterns.CLEAN_JSON if is_json else word_patterns.CLEAN),
@@ -262,7 +262,7 @@ def is_clean_word(value: exp.Expr, is_json: bool) -> exp.Expr:
     )
 
 
-def json_text(key: exp.Expr, encoding: Encoding) -> exp.Expr:
+def as_json_text(key: exp.Expr, encoding: Encoding) -> exp.Expr:
     """Returns a value as JSON text; NULL if it is NULL."""
     if encoding == "json":
         return sql("CAST(:key AS VARCHAR)", key=key)

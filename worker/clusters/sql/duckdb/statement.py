@@ -17,7 +17,7 @@ from worker.clusters.rules.rules import Rules
 from worker.clusters.rules.trait import Trait
 from worker.clusters.sql.conditions import cluster_states, compile_condition
 from worker.clusters.sql.duckdb.counts import count_profiles
-from worker.clusters.sql.duckdb.key_columns import KeyReader, is_clean_word, json_text
+from worker.clusters.sql.duckdb.key_columns import KeyReader, as_json_text, is_clean_word
 from worker.clusters.sql.result_columns import NOT_AN_ENTRY, SEVERAL_KEYS, WRONG_TRAITS, States
 from worker.clusters.sql.row_selection import group_traits, is_merged, is_outside_sample, value_of_key
 from worker.clusters.sql.source_shape import Encoding, SourceShape, encoding_of, is_integer
@@ -230,7 +230,7 @@ class StatementBuilder:
         """Returns the value of a key as JSON text; NULL if the source does not have the key."""
         if key not in self.encodings:
             return exp.Null()
-        return json_text(column(self._keys[key]), self.encodings[key])
+        return as_json_text(column(self._keys[key]), self.encodings[key])
 
     def _words(self, trait: Trait) -> exp.Expr:
         """Returns the value of a category or list as JSON text; those of several keys as `K` and a list."""

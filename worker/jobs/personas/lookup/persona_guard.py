@@ -18,7 +18,7 @@ from worker.store.progress.sync_progress import StartedJob
 CODE = "guard_personas"
 
 
-async def missing_personas(
+async def check_missing_personas(
     started: StartedJob, finder: PersonaFinder, personas: PersonaStore, *, min_share: float, settle_s: float
 ) -> Alarm | None:
     """Compares the records with Mavera's list.

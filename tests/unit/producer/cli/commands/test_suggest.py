@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from producer.cli.commands.suggest import Sample, suggestion
+from producer.cli.commands.suggest import Sample, run_suggest
 from producer.cli.terminal import stderr
 from producer.sandbox import Fault, Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.support.servers.scripted_segment import people, scripted
@@ -37,7 +37,7 @@ def settings_of(sandbox: Sandbox, *, profile_api: bool = False) -> Settings:
 
 async def run(settings: Settings, space_id: str | None = "spa_1", **options: Any) -> int:
     json = options.pop("json", False)
-    return await suggestion(settings, stderr(), Sample(space_id, **options), json=json)
+    return await run_suggest(settings, stderr(), Sample(space_id, **options), json=json)
 
 
 async def test_the_file_goes_to_standard_output_and_what_was_found_to_standard_error(
