@@ -40,7 +40,7 @@ def test_options_that_do_not_go_with_a_table_are_refused_by_name() -> None:
         ({"strategy": "fan-out"}, "--strategy fan-out"),
         ({"space_ids": ("spa_1", "spa_2")}, "--from-warehouse holds the profiles of one space"),
         ({"from_warehouse": "a.b.c.d"}, "must be a table"),
-        ({"from_warehouse": None, "columns": "id=a"}, "those of a table"),
+        ({"from_warehouse": None, "columns": "id=a"}, "needs a table"),
         ({"columns": "id"}, "roles with their columns"),
         ({"columns": "id=a,id=b"}, "roles with their columns"),
         ({"columns": "key=a"}, "the roles are id, name, value"),
