@@ -88,4 +88,4 @@ def _wait_until_over(worker: WorkerProcess, how: str) -> None:
     if how == "kill":
         worker.process.wait()
     else:
-        worker.wait_frozen(30)
+        worker.wait_frozen()

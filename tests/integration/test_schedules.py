@@ -54,7 +54,7 @@ async def test_a_tick_has_one_sync_if_its_worker_is_killed(scenario: Scenario, p
     dying = scenario.worker(f"{point}:1:kill")
     status = await scenario.client.schedules.add(SyncRequest(space_id="spa"), "0 3 * * *", timezone="Europe/Vienna")
     await come_due(scenario.pool, status.id)
-    await asyncio.to_thread(dying.process.wait, 60)
+    await asyncio.to_thread(dying.process.wait)
     scenario.worker()
     scenario.worker()
     after = await handled(scenario, status)

@@ -76,7 +76,7 @@ async def test_an_event_arrives_with_one_id_if_its_worker_is_killed(scenario: Sc
         sync = await scenario.enqueue()
         await scenario.client.cancel(sync.id)
         dying = scenario.worker(f"{point}:1:kill", ready=False, **webhook_settings(web))
-        await asyncio.to_thread(dying.process.wait, 60)
+        await asyncio.to_thread(dying.process.wait)
         await scenario.pool.zadd(keys.outbox(""), dict.fromkeys(await waiting(scenario), 1) or {"none": 1})
         scenario.worker(**webhook_settings(web))
         await arrived(scenario, web, 1)

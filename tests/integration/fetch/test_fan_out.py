@@ -97,7 +97,7 @@ async def test_deploys_in_the_middle_hand_batches_over(session_redis: RedisServe
 async def test_a_batch_that_always_kills_its_worker_fails_the_sync_resumable(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    settings = {"HEARTBEAT_S": "0.2", "STALL_S": "0.5", "MAX_REVIVALS": "2"}
+    settings = {"STALL_S": "3", "MAX_REVIVALS": "2"}  # no job counts as lost before its worker dies
     spaces = {"spa": SpaceSpec(1000, "mixed", seed=8)}
     async with start_scenario(session_redis, start_worker, spaces, settings=settings) as scenario:
         sync = await fan_out(scenario)
@@ -123,7 +123,7 @@ async def test_resume_after_a_wrong_token_reads_nothing_that_was_counted(
 ) -> None:
     refused = Fault("segment", "status", route="page", page=20, times=1, status=401)
     # One slot: the walk lists all, then one batch comes after the other.
-    settings = {**SMALL_PAGES, "WORKER_SLOTS": "1", "LEASE_S": "30"}
+    settings = {**PATIENT, "WORKER_SLOTS": "1", "LEASE_S": "30"}
     async with start_scenario(session_redis, start_worker, LONG, settings=settings, faults=(refused,)) as scenario:
         scenario.worker()
         sync = await scenario.ended(await fan_out(scenario))
@@ -202,7 +202,7 @@ async def test_a_listing_ahead_of_its_readers_waits_without_a_slot(
 ) -> None:
     """265 pages of two profiles, of which 256 fit into the look-ahead."""
     spaces = {"spa": SpaceSpec(530, "wide")}
-    settings = {"SEGMENT_PAGE_SIZE": "2", "WORKER_SLOTS": "1", "LEASE_S": "60"}
+    settings = {**PATIENT, "SEGMENT_PAGE_SIZE": "2", "WORKER_SLOTS": "1", "LEASE_S": "60"}
     hold = Fault("segment", "hold", route="page")
     async with start_scenario(session_redis, start_worker, spaces, settings=settings, faults=(hold,)) as scenario:
         worker = scenario.worker()

@@ -177,8 +177,9 @@ async def test_a_short_outage_repeats_what_it_met_and_reads_nothing_twice(
     fault = Fault("segment", "status", route="traits", at=50, times=10**6, for_s=0.5, status=503)
     options = {"faults": (fault,), "latency_s": 0.02}
     async with start_scenario(session_redis, start_worker, {"spa": SpaceSpec(200, "wide")}, **options) as scenario:
+        one_walk = {"LEASE_S": "30", "STALL_S": "60"}
         scenario.worker(
-            SEGMENT_BASE_URL=scenario.sandbox.profile_api_url, SEGMENT_RATE="1000", RETRY_BASE_S="0.25", LEASE_S="30"
+            SEGMENT_BASE_URL=scenario.sandbox.profile_api_url, SEGMENT_RATE="1000", RETRY_BASE_S="0.25", **one_walk
         )
         sync = await scenario.sync(dialect="profile-api")
         assert (sync.state, sync.profiles, sync.profiles_unreadable) == (SyncState.COMPLETED, 200, 0), sync.error

@@ -144,7 +144,7 @@ async def pause_in_statement(worker: WorkerProcess, path: Path) -> None:
             worker.go_on()
             time.sleep(0.004)
             worker.pause()
-            worker.wait_frozen(250)
+            worker.wait_frozen()
             opened_at = (opened_at or processor_s()) if is_open() else None
 
     await asyncio.to_thread(run_in_steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,8 +28,8 @@ from worker.store.connection.pool import closing
 from worker.store.progress.sync_progress import new_token
 
 FILLING = 300
-"""Keys that make a start last long enough to be seen."""
-SLOW_START = ("--key-load-delay", "4000", "--loading-process-events-interval-bytes", "1024")
+"""Keys of over a kilobyte that make a start last for a minute, unless their delay is taken away."""
+SLOW_START = ("--key-load-delay", "200000", "--loading-process-events-interval-bytes", "1024")
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ async def be_busy(server: RedisServer, stream: Stream) -> None:
 
 async def load_slowly(server: RedisServer, stream: Stream) -> None:
     with server.client() as client:
-        client.mset({f"filling:{number}": "x" * 1000 for number in range(FILLING)})
+        client.mset({f"filling:{number}": os.urandom(1100) for number in range(FILLING)})
         client.bgrewriteaof()
 
         async def rewritten() -> bool:
@@ -152,6 +153,7 @@ async def load_slowly(server: RedisServer, stream: Stream) -> None:
                 client.ping()
             except redis_errors.BusyLoadingError as error:
                 seen.add(str(error))
+                client.config_set("key-load-delay", 0)
         return starting.done()
 
     await until(started)

@@ -89,7 +89,7 @@ async def test_a_killed_or_stopped_worker_leaves_no_statement_and_it_counts_once
     frozen = scenario.worker("after_keep_statement:2:stop")
     with tables.lock():
         sync = await scenario.enqueue(warehouse="auto")
-        await asyncio.to_thread(frozen.wait_frozen, 250)
+        await asyncio.to_thread(frozen.wait_frozen)
         first = await tables.wait_for_backends(1)
         kept = (await scenario.client.get(sync.id)).warehouse_read
         assert kept

@@ -81,15 +81,19 @@ async def test_deploys_in_the_middle_of_a_sync_cost_nothing_but_time(
 async def test_a_deploy_waits_for_the_answer_to_a_post_on_its_way(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
-    slow = Fault("mavera", "slow", route="create", at=1, times=2, seconds=1.5)
-    settings = {"MAVERA_TIMEOUT_S": "4", "MAVERA_SETTLE_S": "6", "WORKER_SLOTS": "1"}
+    hold = Fault("mavera", "hold", route="create", at=1, times=2)
+    settings = {"MAVERA_TIMEOUT_S": "8", "MAVERA_SETTLE_S": "10", "WORKER_SLOTS": "1"}
     spaces = {"spa_0": RECIPE, "spa_1": RECIPE}
-    async with start_scenario(session_redis, start_worker, spaces, settings=settings, faults=(slow,)) as scenario:
+    async with start_scenario(session_redis, start_worker, spaces, settings=settings, faults=(hold,)) as scenario:
         fleet = [scenario.worker(ready=False), scenario.worker(arq=True, ready=False)]
         await scenario.listed(*fleet)
         syncs = [await scenario.enqueue(space) for space in spaces]
         await scenario.sandbox.journal.wait_arrived("mavera.create", 2)
-        await ends_within_10_s(fleet)
+        ending = asyncio.create_task(ends_within_10_s(fleet))
+        await asyncio.sleep(0.5)  # in which a worker that does not wait would have ended
+        assert all(worker.alive for worker in fleet)
+        scenario.sandbox.clear_faults()
+        await ending
         assert [len((await scenario.client.get(sync.id)).outcomes) for sync in syncs] == [1, 1]
         scenario.worker()
         for sync in syncs:

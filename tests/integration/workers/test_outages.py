@@ -22,8 +22,15 @@ TIMES = {**SOON_SETTLED, "HEARTBEAT_S": "0.3", "STALL_S": "0.8"}
 SPACES = {f"spa_{i}": SpaceSpec(20 * 20, "mixed", seed=i) for i in range(2)}
 PAGE_SIZE = 20
 """Of the spaces, which have twenty pages each."""
-FAILING = {"RETRY_BUDGET_S": "0.5", "LEASE_S": "30"}
-"""No hand-over on the way, which would ask for a page again that it had asked for and not yet counted."""
+FAILING = {
+    "RETRY_BUDGET_S": "0.5",
+    "LEASE_S": "30",
+    "STALL_S": "60",
+    "MAVERA_TIMEOUT_S": "8",
+    "MAVERA_SETTLE_S": "10",
+}
+"""A short budget, which no slow answer of Mavera uses up. No hand-over and no revival on the way, which would ask for a
+page again that it had asked for and not yet counted."""
 
 
 async def _killed(redis: RedisServer) -> None:

@@ -20,8 +20,8 @@ PAGE_SIZE = 20
 """Of that space, which has twenty pages."""
 PATIENT = {"MAVERA_TIMEOUT_S": "8", "MAVERA_SETTLE_S": "10"}
 """A POST may be held for long without being in doubt."""
-ONE_LEASE = {"LEASE_S": "30"}
-"""No hand-over, which would ask for a page again that it had asked for and not yet counted."""
+ONE_LEASE = {"LEASE_S": "30", "STALL_S": "60"}
+"""No hand-over and no revival, which would ask for a page again that it had asked for and not yet counted."""
 WRONG_TOKEN = Fault("segment", "status", page=10, times=1, status=401)
 
 

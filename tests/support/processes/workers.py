@@ -100,7 +100,7 @@ class WorkerProcess:
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def wait_frozen(self, timeout_s: float) -> None:
+    def wait_frozen(self, timeout_s: float = 250) -> None:
         """Returns once the process has been stopped by a signal."""
         deadline = time.monotonic() + timeout_s
         while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
@@ -111,7 +111,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """`kill -9`."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(250)
 
     def terminate(self, timeout_s: float = 250) -> int:
         """SIGTERM; returns the exit code."""
@@ -132,4 +132,4 @@ class WorkerProcess:
             self.process.wait(max_wait_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(250)

@@ -94,7 +94,7 @@ class PostgresServer:
         if self._process is None:
             return
         self._process.send_signal(number)
-        self._process.wait(30)
+        self._process.wait(250)
         self._process = None
 
 

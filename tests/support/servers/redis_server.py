@@ -116,7 +116,7 @@ class RedisServer:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(number)
-        self._process.wait(20)
+        self._process.wait(250)
         self._process = None
 
 
