@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SPACES = {
     **dict.fromkeys(("first", "keys", "bought", "broke", "listed"), RECIPE),
     "shop": SpaceSpec(600, "mixed", seed=1),
-    "big": SpaceSpec(20_000, "recipe"),
+    "big": SpaceSpec(1_000_000, "recipe"),
 }
 DESKTOP: ViewportSize = {"width": 1200, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}

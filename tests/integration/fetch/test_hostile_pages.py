@@ -18,7 +18,15 @@ from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.web_server import answer, serving
 from worker.models.sync import SyncState
 
-SETTINGS = {"RETRY_BUDGET_S": "0.4", "MAX_BODY_MB": "1", "RETRY_AFTER_MAX_S": "1", "LEASE_S": "30"}
+SETTINGS = {
+    "RETRY_BUDGET_S": "0.4",
+    "MAX_BODY_MB": "1",
+    "RETRY_AFTER_MAX_S": "1",
+    "LEASE_S": "30",
+    "MAVERA_TIMEOUT_S": "8",
+    "MAVERA_SETTLE_S": "10",
+}
+"""A short budget, which no slow answer of Mavera uses up."""
 LONG = SpaceSpec(8000, "wide")
 """Forty pages."""
 

@@ -27,6 +27,8 @@ SPACE = SpaceSpec(600, "mixed")
 SETTINGS = {"SEGMENT_PAGE_SIZE": "20", "COMMIT_INTERVAL_S": "0", "STALL_S": "2"}
 HELD = Fault("segment", "hold", route="page", page=20)
 """The chain ends before this page, and a batch of fan-out has it."""
+HELD_POST = Fault("mavera", "hold", route="create", at=2)
+"""The second of four."""
 
 ASK = """
 import asyncio, json, os, sys
@@ -89,9 +91,9 @@ async def test_a_sync_continues_exactly_where_the_other_version_left_it(
     second: str,
     moment: str,
 ) -> None:
-    settings, faults = (SETTINGS, (HELD,)) if moment == "reading" else ({**SETTINGS, "MAVERA_GAP_S": "1"}, ())
+    hold = HELD if moment == "reading" else HELD_POST
     async with start_scenario(
-        session_redis, start_worker, {"spa": SPACE}, settings=settings, faults=faults
+        session_redis, start_worker, {"spa": SPACE}, settings=SETTINGS, faults=(hold,)
     ) as scenario:
         sync = await _enqueue(scenario, ask_before, strategy, asked_by=first)
         worker = _worker(scenario, first, before)
@@ -99,10 +101,13 @@ async def test_a_sync_continues_exactly_where_the_other_version_left_it(
         async def midway() -> bool:
             now = await scenario.client.get(sync.id)
             assert not now.state.is_final, (now.error, worker.text())
-            return now.pages >= 10 if moment == "reading" else bool(scenario.sandbox.personas)
+            return now.pages >= 10 if moment == "reading" else scenario.sandbox.journal.arrived["mavera.create"] == 2
 
         await until(midway)
-        assert worker.terminate() == 0
+        worker.ask_to_stop()
+        if moment == "buying":
+            scenario.sandbox.clear_faults()  # it waits for the answer, and records the persona
+        assert await asyncio.to_thread(worker.process.wait) == 0
         left = await scenario.client.get(sync.id)
         assert left.state.value == ("fetching" if moment == "reading" else "finalizing"), left
         scenario.sandbox.clear_faults()

@@ -28,7 +28,7 @@ from worker.models.sync import Sync
 SPEC = SpaceSpec(400, "mixed", seed=14)
 PROFILES = warehouse_profiles(SPEC)
 EXPECTED = expected_clusters(PROFILES)
-SETTINGS = {"HEARTBEAT_S": "0.3", "STALL_S": "1", "RETRY_BUDGET_S": "60", "GUARD_TRAIT_ERRORS": "1"}
+SETTINGS = {"RETRY_BUDGET_S": "60", "GUARD_TRAIT_ERRORS": "1"}
 
 
 @pytest.fixture(scope="session")  # a process may get the tests of this module in two parts

@@ -12,7 +12,14 @@ import pytest
 from producer import SyncClient, SyncRequest, SyncState
 from producer.sandbox import Sandbox, SandboxOptions, SpaceSpec, profiles
 from tests.support.processes.workers import WORKER, WorkerProcess, environment
-from tests.support.scenarios.checks import assert_exact, assert_no_twins, assert_one_persona_each, contents, leftovers
+from tests.support.scenarios.checks import (
+    assert_exact,
+    assert_no_twins,
+    assert_one_persona_each,
+    contents,
+    leftovers,
+    until,
+)
 from tests.support.scenarios.expected_clusters import expected_clusters
 from tests.support.servers.redis_server import RedisServer
 from worker.store import StorePool
@@ -74,7 +81,11 @@ async def test_dirty_profiles_through_two_workers_are_counted_exactly(
         assert_one_persona_each(sandbox, sync, expected)
         assert_no_twins(sandbox)
         assert await leftovers(real_pool) == []
-        assert sum(worker.text().count("fetch job of epoch") for worker in workers) == sync.epoch - 2
+
+        async def all_logged() -> bool:  # a fetch job logs what it has read after it has handed over
+            return sum(worker.text().count("fetch job of epoch") for worker in workers) == sync.epoch - 2
+
+        await until(all_logged)
 
 
 async def test_an_empty_space_completes_and_creates_nothing(
