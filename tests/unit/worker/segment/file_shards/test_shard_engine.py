@@ -214,7 +214,7 @@ async def test_a_cancellation_interrupts_the_statement(engine: ShardEngine, tmp_
     path = tmp_path / "many.parquet"
     duckdb.sql("SELECT 'u' || range AS id, random() AS ltv FROM range(1_000_000)").write_parquet(str(path))
     shard = (await engine.list_shards(str(path)))[0]
-    reading = asyncio.create_task(engine.aggregate([shard], ReadOptions(RECIPE, 1e9)))
+    reading = asyncio.create_task(engine.aggregate([shard] * 50, ReadOptions(RECIPE, 1e9)))  # takes many seconds
     while not is_open(path):
         assert not reading.done()
         await asyncio.sleep(0.001)
