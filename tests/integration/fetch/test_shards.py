@@ -28,7 +28,8 @@ SHARDS = 48
 
 @pytest.fixture
 async def scenario(session_redis: RedisServer, start_worker: Start, tmp_path: Path) -> AsyncIterator[Scenario]:
-    settings = {"FILES_DIR": str(tmp_path), "HEARTBEAT_S": "0.3", "STALL_S": "1", "WORKER_THREADS": "1"}
+    # Long enough that no batch of a living worker counts as lost: of two attempts at a batch, one counts nothing.
+    settings = {"FILES_DIR": str(tmp_path), "STALL_S": "4", "WORKER_THREADS": "1"}
     async with start_scenario(session_redis, start_worker, {"spa": SPEC}, settings=settings) as scenario:
         yield scenario
 

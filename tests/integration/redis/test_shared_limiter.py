@@ -17,8 +17,8 @@ from worker.store.connection.pool import closing
 from worker.store.ratelimit.rate_scope import BURST_S
 
 CALLERS = 4
-CLOCKS_S = 0.001  # by which the wall clock and the monotonic clock of one machine may differ after half a second
-SCOPE = RateScope("shared", gap_s=0.004, most=20, window_s=0.5)
+CLOCKS_S = 0.001  # by which the wall clock and the monotonic clock of one machine may differ after a second
+SCOPE = RateScope("shared", gap_s=0.004, most=20, window_s=1)
 
 
 @pytest.fixture
@@ -37,18 +37,18 @@ async def test_four_callers_keep_one_window_on_a_real_redis(pools: list[StorePoo
 
     async def caller(pool: StorePool) -> None:
         one = Limiter(pool, SCOPE)
-        for _ in range(20):
+        for _ in range(15):
             await one.wait_for_slot(60)
             sent.append(time.time())
             looks.append([int(slot) for slot in await pool.lrange(keys.limit("shared") + ":log", 0, -1)])
 
     await asyncio.gather(*(caller(pool) for pool in pools))
 
-    assert len(sent) == 80
+    assert len(sent) == 60
     for slots in looks:
         assert min((later - earlier for earlier, later in pairwise(slots)), default=4_000) >= 4_000
         windows_us = [later - earlier for earlier, later in zip(slots, slots[20:], strict=False)]
-        assert min(windows_us, default=500_000) >= 500_000
+        assert min(windows_us, default=1_000_000) >= 1_000_000
     # No request goes out before its slot. How much later it does is up to the machine: what a server then counts is
     # tested in virtual time, in `test_limiter_full_speed`.
     given_out = sorted({slot for slots in looks for slot in slots})
@@ -65,7 +65,8 @@ async def test_a_penalty_of_one_holds_for_all_on_a_real_redis(pools: list[StoreP
 
 
 async def test_four_processes_share_one_pace_on_a_real_redis(pools: list[StorePool]) -> None:
-    scope = RateScope.per_second("paced", 200)
+    # 200 a second. The log forgets what is older than two windows, which must not be while the test lasts.
+    scope = RateScope("paced", most=200 * 60, window_s=60, paced=True, margin=0.04)
 
     async def caller(one: Limiter) -> None:
         for _ in range(10):
