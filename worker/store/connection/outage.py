@@ -140,7 +140,7 @@ class Outage:
         clock = asyncio.get_running_loop().time
         began_at = clock()
         pause = 0.02
-        was_away = False
+        known: Exception | None = None  # the last failure that says what is wrong
         while True:
             try:
                 try:
@@ -159,24 +159,25 @@ class Outage:
                     ) from error
                 if not is_outage(error):
                     raise
+                if known is None or str(error):  # an attempt that was cut short has no text
+                    known = error
                 if clock() + pause > min(began_at + self._max_wait_s, self._deadline):
                     raise StoreUnavailable(
-                        f"Redis does not answer: {describe_error(error)}",
-                        hint=self._advise(error),
-                        lasting=isinstance(error, redis_errors.InvalidResponse),
+                        f"Redis does not answer: {describe_error(known)}",
+                        hint=self._advise(known),
+                        lasting=isinstance(known, redis_errors.InvalidResponse),
                     ) from error
                 if not self._logged and clock() - began_at > 0.5 and self._max_wait_s == math.inf:
                     self._logged = True
                     log.warning(
                         "Redis is not available (%s); waiting for it. %s", describe_error(error), self._advise(error)
                     )
-                was_away = True
                 self.repeats += 1
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.5)
             else:
                 # A Redis that takes no writes still answers other commands.
-                if self._logged and was_away:
+                if self._logged and known is not None:
                     self._logged = False
                     log.warning("Redis is available again")
                 return result

@@ -142,6 +142,22 @@ def test_a_hung_redis_is_given_up_when_patience_ends() -> None:
     run_in_virtual_time(body)
 
 
+def test_an_attempt_that_is_cut_short_leaves_the_reason_of_the_one_before() -> None:
+    async def body() -> None:
+        failures = iter([redis_errors.ConnectionError("CERTIFICATE_VERIFY_FAILED")])
+
+        async def ask() -> None:
+            if failure := next(failures, None):
+                raise failure
+            await asyncio.get_running_loop().create_future()
+
+        with pytest.raises(StoreUnavailable, match="TLS certificate is not accepted") as given_up:
+            await Outage(5).wait_out(ask)
+        assert "ssl_ca_certs" in given_up.value.hint
+
+    run_in_virtual_time(body)
+
+
 def test_an_attempt_gets_a_second_however_short_the_patience() -> None:
     async def body() -> None:
         began_at = now()
