@@ -22,6 +22,9 @@ from worker.models.sync import SyncState
 from worker.store import keys
 from worker.store.ratelimit.limiter import NEAR_S
 
+LATE = {"MAVERA_TIMEOUT_S": "0.5", "MAVERA_SETTLE_S": "5", "MAVERA_GAP_S": "0.05"}
+"""For a persona that is listed two seconds after its claim: three seconds before the settle time ends."""
+
 
 def on_post(kind: str, at: int = 2, **options: object) -> Fault:
     """A fault that befalls the `at`-th POST, and no other."""
@@ -59,8 +62,7 @@ async def test_a_persona_that_comes_late_or_never_is_waited_for_and_then_bought_
         on_post("drop", at=4),  # not made, and the connection broke
     )
     spaces = {f"spa_{i}": RECIPE for i in range(len(faults))}
-    settings = {**SOON_SETTLED, "MAVERA_GAP_S": "0.05"}
-    async with start_scenario(session_redis, start_worker, spaces, settings=settings, faults=faults) as scenario:
+    async with start_scenario(session_redis, start_worker, spaces, settings=LATE, faults=faults) as scenario:
         scenario.worker()
         syncs = [await scenario.enqueue(space) for space in spaces]
         await scenario.sandbox.journal.wait_arrived("mavera.late")
@@ -77,7 +79,7 @@ async def test_a_persona_that_mavera_lists_late_is_not_bought_again(
 ) -> None:
     faults = (on_post("created_lost", at=1), on_post("created_late", at=2, seconds=0.4))
     spaces = {"spa_0": RECIPE, "spa_1": RECIPE}
-    options = {"settings": {**SOON_SETTLED, "MAVERA_GAP_S": "0.05"}, "faults": faults, "listing_lag_s": 1.4}
+    options = {"settings": LATE, "faults": faults, "listing_lag_s": 1.4}
     async with start_scenario(session_redis, start_worker, spaces, **options) as scenario:  # type: ignore[arg-type]
         scenario.worker()
         for sync in [await scenario.enqueue(space) for space in spaces]:
