@@ -98,7 +98,7 @@ async def test_a_batch_that_always_kills_its_worker_fails_the_sync_resumable(
     session_redis: RedisServer, start_worker: Start
 ) -> None:
     settings = {"STALL_S": "3", "MAX_REVIVALS": "2"}  # no job counts as lost before its worker dies
-    spaces = {"spa": SpaceSpec(1000, "mixed", seed=8)}
+    spaces = {"spa": SpaceSpec(200, "mixed", seed=8)}  # one page: of several, a slow listing makes several batches
     async with start_scenario(session_redis, start_worker, spaces, settings=settings) as scenario:
         sync = await fan_out(scenario)
         killed = 0

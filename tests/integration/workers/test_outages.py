@@ -151,7 +151,8 @@ async def test_creates_that_fail_beyond_the_budget_fail_the_sync_and_keep_the_re
 ) -> None:
     # It lists personas, and answers every POST but the first with 503, which may or may not have made one.
     broken = Fault("mavera", "status", route="create", at=2, times=1000, status=503)
-    settings = {**FAILING, **SOON_SETTLED}
+    # The second try, after the settle time, is beyond the budget; a slow answer of the list is not.
+    settings = {**FAILING, "MAVERA_TIMEOUT_S": "2", "MAVERA_SETTLE_S": "4", "RETRY_BUDGET_S": "3"}
     async with start_scenario(
         session_redis, start_worker, SPACES, page_size=PAGE_SIZE, settings=settings, faults=(broken,)
     ) as scenario:
