@@ -32,6 +32,7 @@ def tokens_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.timeout(600)  # on a loaded machine thousands of requests take longer than a test usually may
 async def test_schemathesis_finds_nothing(session_redis: RedisServer, tokens_file: Path, tmp_path: Path) -> None:
     # A worker would fail hundreds of syncs of spaces that are not there. The server only has to see one.
     settings = {"heartbeat_s": 600, "stall_s": 1200}
