@@ -316,7 +316,7 @@ async def test_a_password_with_odd_characters_opens_the_door(locked: RedisServer
 
 
 @pytest.mark.parametrize("who", ["", ":wrong@", "nobody:guest@", "guest:wrong@"])
-@pytest.mark.parametrize("max_wait_s", [0.1, math.inf])
+@pytest.mark.parametrize("max_wait_s", [5, math.inf])
 async def test_a_wrong_password_is_a_wrong_setting_at_once(locked: RedisServer, who: str, max_wait_s: float) -> None:
     async with closing(redis_pool(f"redis://{who}127.0.0.1:{locked.port}", max_wait_s=max_wait_s)) as pool:
         for command in (pool.ping(), pool.pipeline().get("key").execute(), Syncs(pool).create()):
