@@ -221,8 +221,13 @@ class Sync:
         return bool(self.planned and self.planned.creates and not self.complete and not self.request.allow_partial)
 
     def applies_plan_of(self, preview: SyncRequest) -> bool:
-        """Returns whether it makes, without being asked again, the personas that `preview` would only plan."""
-        budget = preview.max_credits if self.applied_at is None else self.request.max_credits
+        """Returns whether it makes, without being asked again, the personas that `preview` would only plan.
+
+        A plan that was applied has a budget of its own, which must not be above that of `preview`.
+        """
+        budget, most = self.request.max_credits, preview.max_credits
+        if self.applied_at is None or (most is not None and (budget is None or budget > most)):
+            budget = most
         return self.request == preview.applied_within(budget, allow_partial=bool(self.request.allow_partial))
 
     @classmethod

@@ -283,3 +283,16 @@ def test_a_failed_sync_says_where_and_why(flag: str, resumable: bool) -> None:
 def test_an_error_of_an_earlier_life_is_over_once_the_sync_is_resumed() -> None:
     error = {"error_code": "c", "error_message": "m", "error_resumable": "1"}
     assert Sync.from_fields({**FIELDS, **error, "state": "fetching"}).error is None
+
+
+@pytest.mark.parametrize(
+    ("own", "most", "applies"),
+    [(900, None, True), (900, 900, True), (900, 1200, True), (900, 600, False), (None, 600, False)],
+)
+def test_an_applied_plan_is_that_of_a_request_within_its_budget(
+    own: int | None, most: int | None, applies: bool
+) -> None:
+    preview = SyncRequest(space_id="spa_1", plan_only=True, max_credits=most)
+    request = SyncRequest(space_id="spa_1", max_credits=own).model_dump_json()
+    sync = Sync.from_fields({**FIELDS, "state": "finalizing", "request": request, "applied_at": "1700000000500"})
+    assert sync.applies_plan_of(preview) is applies
