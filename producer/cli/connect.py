@@ -16,14 +16,15 @@ from producer.cli.sync_options import SyncOptions, chosen_dialect
 from producer.cli.terminal import Screen
 from producer.client import SyncClient
 from producer.embedded import embedded_client, sandbox_settings
-from producer.errors import SyncNotFound
+from producer.errors import SyncConflict, SyncNotFound
 from producer.state import keeper
 from producer.state.directory import StateBusy, StateDirectory, explain_os_errors
 from producer.state.pool import directory_of, joined_server, state_pool
 from producer.state.server import NoServerProgram
 from worker.errors import ConfigurationError
-from worker.jobs.store_factories import store_pool
+from worker.jobs.store_factories import known_account, store_pool
 from worker.models.request import SyncRequest
+from worker.models.sync import Sync
 from worker.segment.export_file import open_any_file
 from worker.settings import Settings
 from worker.store import StorePool
@@ -191,6 +192,18 @@ def require_tokens(settings: Settings, connection: Connection, request: SyncRequ
         settings.require("segment_token")
     elif request.warehouse is not None:
         settings.require("warehouse_url")
+
+
+def require_own_account(settings: Settings, connection: Connection, sync: Sync) -> None:
+    """Raises SyncConflict if the worker of this process never takes the jobs of a sync: it is of another account."""
+    if connection.own_syncs is None or settings.spaces_file is not None or not sync.owner:
+        return
+    if sync.owner != known_account(settings):
+        raise SyncConflict(
+            f"{sync.id} belongs to another Mavera account than that of MAVERA_BASE_URL and MAVERA_API_KEY",
+            hint="Use the base URL and the kind of key (live or test) with which it was started, or start a new sync.",
+            code="other_account",
+        )
 
 
 @contextlib.asynccontextmanager

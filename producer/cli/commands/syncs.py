@@ -9,7 +9,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from producer.cli.connect import Connection, open_client, open_for_sync, open_worker, require_tokens
+from producer.cli.connect import (
+    Connection,
+    open_client,
+    open_for_sync,
+    open_worker,
+    require_own_account,
+    require_tokens,
+)
 from producer.cli.exit_codes import DONE, NOT_AGREED, WRONG_USE
 from producer.cli.sync_options import SyncOptions, build_requests
 from producer.cli.syncs.enqueue import enqueued, require_readable
@@ -69,6 +76,8 @@ async def run_sync(settings: Settings, err: Screen, options: SyncOptions) -> int
         open_for_sync(settings, err, options) as connection,
         enqueued(connection, err, requests, options) as syncs,
     ):
+        if not syncs:
+            return NOT_AGREED
         client = connection.client
         report_options = ReportOptions(
             json=options.json,
@@ -111,6 +120,7 @@ async def apply_plan(
         found = await client.get(sync_id)
         require_tokens(settings, connection, found.request)
         require_readable(connection, found)
+        require_own_account(settings, connection, found)
         connection.work_on(sync_id)
         if options.wait and found.request.plan_only and not found.state.is_final:
             report_options = ReportOptions(json=options.json, state=kept_state(connection))
@@ -230,6 +240,7 @@ async def resume_sync(
         before = await connection.client.get(sync_id)
         require_tokens(settings, connection, before.request)
         require_readable(connection, before, restart=restart)
+        require_own_account(settings, connection, before)
         connection.work_on(sync_id)
         found = await connection.client.resume(
             sync_id, restart=restart, accept=options.accept, max_credits=options.max_credits

@@ -7,10 +7,11 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Sequence
 
-from producer.cli.command_lines import command
+from producer.cli.command_lines import NAME, command, run_again
 from producer.cli.connect import Connection
 from producer.cli.sync_options import SyncOptions
-from producer.cli.terminal import Screen
+from producer.cli.syncs.next_steps import NextStep
+from producer.cli.terminal import Screen, confirm
 from producer.errors import SyncConflict
 from producer.state import keeper
 from producer.state.directory import StateDirectory
@@ -26,7 +27,7 @@ READING = (SyncState.QUEUED, SyncState.FETCHING)
 async def enqueued(
     connection: Connection, err: Screen, requests: Sequence[SyncRequest], options: SyncOptions
 ) -> AsyncIterator[list[Sync]]:
-    """The syncs of the requests, for the block.
+    """The syncs of the requests, for the block; without those that the user does not want to continue.
 
     A sync that still reads the standard input of this command when the block ends is cancelled: no other process can
     continue it.
@@ -41,7 +42,9 @@ async def enqueued(
             if is_private(connection, request):
                 await stack.enter_async_context(_readable_here(connection, sync_id))
             connection.work_on(sync_id)
-            syncs.append(await _enqueue(connection, err, request, options, sync_id, syncs))
+            found = await _enqueue(connection, err, request, options, sync_id, syncs)
+            if found is not None:
+                syncs.append(found)
         yield syncs
 
 
@@ -67,7 +70,7 @@ async def _enqueue(
     options: SyncOptions,
     sync_id: str,
     started: Sequence[Sync],
-) -> Sync:
+) -> Sync | None:
     client = connection.client
     try:
         found = await client.enqueue(
@@ -79,8 +82,11 @@ async def _enqueue(
             return await _enqueue(connection, err, request, options, sync_id, started)
         # A user who would only be asked first may as well follow a sync that was agreed to.
         if options.preview or conflict.sync is None or not conflict.sync.applies_plan_of(request):
+            await _explain_left_sync(connection, conflict)
             raise _after_a_start(conflict, started) from None
         found = conflict.sync
+        if not await _agrees_to_continue(connection, err, found, options):
+            return None
     except PersonasError as error:
         raise _after_a_start(error, started) from None
     except asyncio.CancelledError:
@@ -102,6 +108,39 @@ async def _enqueue(
         err.print_text(f"{found.request.space_id}: already requested; following {found.id} ({found.status}).")
         connection.work_on(found.id)
     return found
+
+
+async def _agrees_to_continue(connection: Connection, err: Screen, sync: Sync, options: SyncOptions) -> bool:
+    """Returns whether the user lets this command continue a sync that buys without showing a plan, such as of `--yes`.
+
+    A sync that others work on, and one whose plan the user has agreed to, is continued without a question.
+    """
+    if not connection.stops_with_command or sync.applied_at is not None or not options.asks_before_purchase(err):
+        return True
+    space_id = sync.request.space_id
+    err.print_text(f"{space_id}: {sync.id} ({sync.status}) has not ended, and it buys without showing its plan first.")
+    try:
+        agrees = await confirm(err, "Continue it?")
+    except asyncio.CancelledError:  # Ctrl-C or SIGTERM. Swallow it: the hints are still to be printed.
+        err.print_text("")
+        agrees = False
+    if not agrees:
+        commands = (command("cancel", sync.id), run_again(options.command_line))
+        declined = "This command does not continue it. To cancel it, and then see a plan before you buy:"
+        err.print_text(str(NextStep(declined, commands)))
+    return agrees
+
+
+async def _explain_left_sync(connection: Connection, conflict: SyncConflict) -> None:
+    """Names the way on if no other process works on the sync that is under way: waiting for it would not help."""
+    if conflict.sync is None or conflict.code != "sync_running" or not connection.stops_with_command:
+        return
+    own = f":{os.getpid()}"
+    if any(not worker.name.endswith(own) for worker in await connection.client.workers()):
+        return
+    others = f"Cancel it (`{NAME} cancel {conflict.sync.id}`), start another beside it (--force), or continue it:"
+    conflict.hint = f"No process works on it at the moment. {others}"
+    conflict.next_command = ("resume", conflict.sync.id)
 
 
 @contextlib.asynccontextmanager

@@ -11,12 +11,14 @@ import pytest
 from producer.sandbox import Fault, Sandbox
 from producer.state.directory import StateDirectory
 from producer.state.server import is_running
-from tests.support.processes.command_line import Command, cli
+from tests.support.processes.command_line import Command, Terminal, cli
 from tests.support.scenarios.scenario import SOON_SETTLED
 from tests.support.scenarios.state_commands import (
+    CLUSTERS,
     PROFILES,
     assert_bought_once,
     document,
+    printed_command,
     slowly,
     wait_stopped,
 )
@@ -44,6 +46,30 @@ async def test_the_command_after_a_killed_one_buys_each_persona_once(
     assert (found["status"], found["profiles_fetched"]) == ("completed", PROFILES)
     assert_bought_once(sandbox)
     assert len(json.loads((await cli("history", "spa_1", "--json", env=env)).out)) == 1
+
+
+async def test_a_terminal_continues_an_unconfirmed_sync_only_after_a_yes(sandbox: Sandbox, env: dict[str, str]) -> None:
+    sandbox.add_fault(Fault("segment", "hold"))
+    first = await Command.start("sync", "spa_1", "--yes", env=env)
+    await sandbox.journal.wait_arrived("segment.page", 1)
+    first.interrupt()
+    assert (await first.end()).code == 130
+    sandbox.clear_faults()
+
+    refused = await cli("preview", "spa_1", env=env)
+    assert refused.code == 4
+    assert "No process works on it" in refused.err
+    assert printed_command(refused, "resume")
+
+    for answer, code, bought in (("n\n", 3, 0), ("y\n", 0, CLUSTERS)):
+        terminal = await Terminal.start("sync", "spa_1", env=env, columns=120)
+        await terminal.until("Continue it? [y/N]")
+        assert not sandbox.personas
+        terminal.type(answer)
+        done = await terminal.end()
+        assert (done.code, len(sandbox.personas)) == (code, bought), done.out
+        assert ("segment-personas cancel syn_" in done.out) is (code == 3)
+    assert_bought_once(sandbox)
 
 
 async def test_twenty_commands_at_once_share_one_server_and_one_sync(

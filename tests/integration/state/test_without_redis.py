@@ -132,6 +132,14 @@ async def test_overlapping_syncs_of_a_space_are_one_sync(sandbox: Sandbox, env: 
     assert_bought_once(sandbox)
 
 
+async def test_a_sync_of_another_account_is_refused_instead_of_awaited(sandbox: Sandbox, env: dict[str, str]) -> None:
+    failed = await cli("preview", "spa_1", env={**env, "MAVERA_API_KEY": "mvra_live_1"})
+    assert failed.code == 1
+    resumed = await cli(*printed_command(failed, "resume"), env=env)
+    assert resumed.code == 2
+    assert "another Mavera account" in resumed.err
+
+
 async def test_a_command_works_on_its_own_syncs_only(sandbox: Sandbox, env: dict[str, str]) -> None:
     sandbox.add_fault(Fault("segment", "hold", at=1))
     first = await Command.start("sync", "spa_1", env=env)
