@@ -44,7 +44,10 @@ def missing_space_error() -> ConfigurationError:
 def check_sync_id(text: str) -> str:
     """Returns the id of a sync."""
     if not _SYNC_ID.fullmatch(text):
-        _refuse(f"{text!r} is not a valid sync id: sync ids begin with syn_.", hint="To see the newest syncs: `list`.")
+        _refuse(
+            f"{text!r} is not a valid sync id: sync ids begin with syn_.",
+            hint="To see the newest syncs: `segment-personas list`.",
+        )
     return text
 
 
@@ -53,7 +56,7 @@ def check_schedule_id(text: str) -> str:
     if not _SCHEDULE_ID.fullmatch(text):
         _refuse(
             f"{text!r} is not a valid schedule id: schedule ids begin with sch_.",
-            hint="To see every schedule: `schedule list`.",
+            hint="To see every schedule: `segment-personas schedule list`.",
         )
     return text
 

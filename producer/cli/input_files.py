@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 
 from worker.errors import ConfigurationError
@@ -36,6 +37,17 @@ def check_file_names(arguments: Sequence[str], files: Sequence[str]) -> None:
         f"--from-file takes one name; {_shortened(others)} cannot be given too.",
         hint="Name the directory, or put the pattern in quotes for the shell: --from-file 'part-*.csv'.",
     )
+
+
+def describe_terminal_input(file: str | None) -> str:
+    """Returns how to end the profiles that are typed or pasted; empty if they do not come from a terminal.
+
+    Args:
+        file: The value of `--from-file`.
+    """
+    if file != "-" or sys.stdin is None or not sys.stdin.isatty():
+        return ""
+    return "Reading profiles from this terminal, one JSON object a line. To end them: Ctrl-D on an empty line."
 
 
 def _is_file(name: str, files: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -113,7 +114,7 @@ class SyncOptions:
         if self.accept and not self.wait:
             raise ConfigurationError(
                 "--accept cannot be used with --no-wait: the guard stops the sync later.",
-                hint="Leave one of them out, or use `resume SYNC_ID --accept` when the sync has stopped.",
+                hint="Leave one of them out, or run `segment-personas resume SYNC_ID --accept` when it has stopped.",
             )
         for given, name in ((not self.wait, "--no-wait"), (self.idempotency_key, "--idempotency-key")):
             if given and self.sandbox:
@@ -209,6 +210,8 @@ def chosen_dialect(settings: Settings, options: SyncOptions) -> Dialect:
 def _check_local_file(file: str) -> str:
     """Returns the absolute name of a file that this process will read. Raises ConfigurationError if it cannot."""
     if file == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise ConfigurationError("--from-file -: standard input is closed.")
         return file
     if is_url(file):
         require_extra(file)

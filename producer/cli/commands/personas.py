@@ -83,10 +83,21 @@ async def _twins(
 
 
 async def adopt_persona(settings: Settings, err: Screen, place: ClusterAddress, persona_id: str) -> int:
-    """Records a persona that exists at Mavera as the persona of a cluster."""
+    """Records a persona that exists at Mavera as the persona of a cluster, and says so if the rules lack the cluster.
+
+    Raises ConfigurationError, and changes nothing, if the rules cannot be read.
+    """
+    rules = present_rules(settings, place.rules)
     async with _open_catalog(settings_of_space(settings, place.space_id), creates=True) as catalog:
         referred = await catalog.adopt(place, persona_id)
-    err.print_text(f"{persona_id} is the persona of {place}. The next sync updates it{_and_its_reference(referred)}.")
+    if rules is None or place.cluster in rules.cluster_keys:
+        does = f"The next sync updates it{_and_its_reference(referred)}."
+        err.print_text(f"{persona_id} is the persona of {place}. {does}")
+        return 0
+    err.print_text(f"{persona_id} is the persona of {place}.")
+    err.print_text(
+        f"{_lacks(rules, place.cluster)} Its clusters are {', '.join(sorted(rules.cluster_keys))}.", "yellow"
+    )
     return 0
 
 
@@ -126,7 +137,11 @@ def _not_followed(rules: Rules, old: ClusterAddress, key: str) -> Iterator[str]:
             f"buys one, for {CREDITS_PER_PERSONA} credits. Rename the cluster in the clusters file too."
         )
     if key not in rules.cluster_keys:
-        yield f"The rule set {rules.name} has no cluster {key}: no sync updates the persona until it has one."
+        yield _lacks(rules, key)
+
+
+def _lacks(rules: Rules, key: str) -> str:
+    return f"The rule set {rules.name} has no cluster {key}: no sync updates the persona until it has one."
 
 
 @contextlib.asynccontextmanager

@@ -24,9 +24,9 @@ from worker.store import StorePool
 from worker.store.transfer.state_copy import Merge, StateCopy
 
 _AFTER_RESET = (
-    "The records of personas are forgotten. The next sync looks for them at Mavera by their reference: those that it "
-    "finds are updated once, also if nothing changed; one that Mavera does not list is bought again. History, drift "
-    "and guards start again. Previews cannot be applied and syncs cannot be resumed any more."
+    "A reset removes the records of personas. The next sync looks for the personas at Mavera by their reference: those "
+    "that it finds are updated once, also if nothing changed; one that Mavera does not list is bought again. History, "
+    "drift and guards start again. Previews cannot be applied and syncs cannot be resumed any more."
 )
 
 

@@ -18,6 +18,7 @@ from producer.cli.connect import (
     require_tokens,
 )
 from producer.cli.exit_codes import DONE, NOT_AGREED, WRONG_USE
+from producer.cli.input_files import describe_terminal_input
 from producer.cli.sync_options import SyncOptions, build_requests
 from producer.cli.syncs.enqueue import enqueued, require_readable
 from producer.cli.syncs.follow import FollowResult, follow_to_end
@@ -90,6 +91,8 @@ async def run_sync(settings: Settings, err: Screen, options: SyncOptions) -> int
             await warn_without_worker(connection, err)
             print_enqueued(syncs, json=options.json, many=len(syncs) > 1)
             return DONE
+        if notice := describe_terminal_input(options.from_file):
+            err.print_text(notice)
         ending = await follow_to_end(client, syncs, err, options.timeout_s, report_options)
         if options.accept and not ending.stopped:
             ending = await _resume_accepted(client, ending, err, options, report_options)

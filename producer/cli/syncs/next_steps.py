@@ -16,6 +16,8 @@ from worker.models.plan import Plan
 from worker.models.sync import Sync, SyncState
 from worker.segment.export_file import is_of_one_process
 
+_READING = (SyncState.QUEUED, SyncState.FETCHING)
+
 
 @dataclass(frozen=True)
 class NextStep:
@@ -62,14 +64,18 @@ def how_to_start_first_sync(space_id: str | None) -> NextStep:
     return NextStep("There are no syncs yet. How to start one:", (command("sync", "--help"),))
 
 
-def after_failure(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
+def after_failure(sync: Sync, arguments: Sequence[str] | None, typed: Sequence[str] = ()) -> NextStep:
     """Returns the next step after a sync has failed.
 
     Args:
         sync: The failed sync, with its error.
         arguments: The arguments of a command whose state ends with its process, else None.
+        typed: What the user typed after the program's name, if this command started the sync.
     """
     assert sync.error is not None
+    if arguments is None and _needs_own_input(sync):
+        again = "Its input ended with the command that read it. After fixing this, run that command again"
+        return NextStep(f"{again}:", (run_again(typed),)) if typed else NextStep(f"{again}.")
     source = sync.request.source_name
     code, accept = sync.error.code, sync.error.code.startswith("guard_")
     budget, ceiling = _needed_budget(sync) if code == "over_budget" else (None, None)
@@ -120,6 +126,8 @@ def after_plan(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     if ceiling is not None:
         done += f" MAX_CREDITS is {ceiling:,} where the worker runs; raise it there first."
     accept, partial = bool(plan.alarms), sync.plans_from_part
+    if partial:
+        done += f" Only a part of the {source} was read, and the personas would describe this part."
     if arguments is None:
         options = [flag for wanted, flag in ((accept, "--accept"), (partial, "--allow-partial")) if wanted]
         if budget is not None:
@@ -170,7 +178,9 @@ def after_stopping(syncs: Sequence[Sync], typed: Sequence[str]) -> list[NextStep
     steps = []
     if kept:
         stops = "The sync stops here and is kept" if len(kept) == 1 else "The syncs stop here and are kept"
-        steps.append(NextStep(f"{stops}. To continue where it stopped:", _each("resume", kept)))
+        steps.append(
+            NextStep(f"{stops}; a worker would continue it. To continue where it stopped:", _each("resume", kept))
+        )
         steps.append(NextStep("To cancel it:", _each("cancel", kept)))
     if lost and typed:
         ended = "The sync is cancelled, because the input that it read ends with this command. To run it again:"
@@ -180,8 +190,16 @@ def after_stopping(syncs: Sequence[Sync], typed: Sequence[str]) -> list[NextStep
 
 def reads_own_input(sync: Sync) -> bool:
     """Returns whether a sync still reads what only the command that started it can read."""
-    is_private = sync.request.file is not None and is_of_one_process(sync.request.file)
-    return is_private and sync.state in {SyncState.QUEUED, SyncState.FETCHING}
+    return _has_own_input(sync) and sync.state in _READING
+
+
+def _needs_own_input(sync: Sync) -> bool:
+    """Returns whether a failed sync could continue only with the input of the command that started it."""
+    return _has_own_input(sync) and sync.failed_in in _READING
+
+
+def _has_own_input(sync: Sync) -> bool:
+    return sync.request.file is not None and is_of_one_process(sync.request.file)
 
 
 def _each(name: str, syncs: Sequence[Sync]) -> tuple[str, ...]:

@@ -123,7 +123,7 @@ def exit_code_of_syncs(syncs: Iterable[Sync]) -> int:
 
 def _next_step(sync: Sync, report_options: ReportOptions) -> NextStep | None:
     if sync.state is SyncState.FAILED:
-        return after_failure(sync, report_options.state.arguments)
+        return after_failure(sync, report_options.state.arguments, report_options.state.typed)
     if sync.planned:
         return after_plan(sync, report_options.state.arguments)
     return after_partial_sync(sync, report_options.state.arguments) if skips_part(sync) else None

@@ -168,6 +168,17 @@ async def test_a_persona_adopted_without_a_key_gets_its_reference_later(
         assert find_reference(str(mine.fields["description"])) == GROWTH.reference
 
 
+async def test_a_persona_of_a_cluster_that_the_rules_lack_is_adopted_with_a_warning(
+    session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with start_scenario(session_redis, start_worker) as scenario:
+        runner = PersonaCommands(scenario, capsys)
+        await runner(personas.adopt_persona, ClusterAddress("spa", "grwoth"), by_hand(scenario).id)
+        assert "has no cluster grwoth" in runner.err
+        assert "at_risk, growth, high_value, new" in runner.err
+        assert "The next sync updates it" not in runner.err
+
+
 async def test_what_cannot_be_adopted_is_refused_and_nothing_changes(
     session_redis: RedisServer, start_worker: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:

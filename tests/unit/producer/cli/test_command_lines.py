@@ -94,6 +94,18 @@ def test_each_failure_has_a_command_that_does_not_fail_in_the_same_way(sync: Syn
     assert shlex.split(line)[1:] == ["resume", "syn_1", *options]
 
 
+def test_a_failed_sync_of_standard_input_needs_its_command_again_with_the_input() -> None:
+    sync = failed("file_empty")
+    request = SyncRequest(space_id="spa_1", file="-")
+    sync = Sync(**{**vars(sync), "request": request, "failed_in": SyncState.FETCHING})
+    (line,) = after_failure(sync, None, ["preview", "spa_1", "--from-file", "-"]).commands
+    assert shlex.split(line)[1:] == ["preview", "spa_1", "--from-file", "-"]
+    assert after_failure(sync, None).commands == ()  # as shown by `status`
+    sync = Sync(**{**vars(sync), "failed_in": SyncState.FINALIZING})
+    (line,) = after_failure(sync, None, ["sync"]).commands
+    assert shlex.split(line)[1:] == ["resume", "syn_1"]
+
+
 def test_a_budget_of_the_workers_is_named_for_no_option_can_raise_it() -> None:
     sync = failed("over_budget", needs=900, limit=600)
     step = after_failure(sync, None)
@@ -132,6 +144,9 @@ def test_a_plan_over_its_budget_is_applied_with_a_higher_one() -> None:
     assert shlex.split(line)[1:] == ["apply", "syn_1", "--accept", "--max-credits", "300"]
     (line,) = after_plan(sync, ["preview", "spa", "--max-credits", "100"]).commands
     assert shlex.split(line)[1:] == ["sync", "spa", "--max-credits", "300", "--accept"]
+    step = after_plan(Sync(**{**vars(sync), "complete": False}), None)
+    assert "Only a part of the space was read" in step.sentence
+    assert "--allow-partial" in step.commands[0]
 
 
 @pytest.mark.parametrize(

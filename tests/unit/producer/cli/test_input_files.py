@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from producer.cli.input_files import check_file_names
+from producer.cli.input_files import check_file_names, describe_terminal_input
 from worker.errors import ConfigurationError
 
 
@@ -32,3 +34,16 @@ def test_a_file_on_the_disk_is_not_a_space(tmp_path: Path, monkeypatch: pytest.M
         (tmp_path / name).touch()
     with pytest.raises(ConfigurationError, match="export-b cannot be given"):
         check_file_names(["export-b"], ["export-a"])
+
+
+def test_profiles_from_a_terminal_are_announced_with_how_to_end_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = os.openpty()
+    with open(master), open(slave) as terminal, open(os.devnull) as other:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        assert "Ctrl-D" in describe_terminal_input("-")
+        assert describe_terminal_input("profiles.ndjson") == ""
+        assert describe_terminal_input(None) == ""
+        monkeypatch.setattr(sys, "stdin", other)
+        assert describe_terminal_input("-") == ""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert describe_terminal_input("-") == ""
