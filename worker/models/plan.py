@@ -112,8 +112,8 @@ class AccountBill(BaseModel):
         counted = f"Mavera counted {self.billed:,} credits during this sync, but the sync was charged {self.charged:,}"
         if self.difference > 0:
             return (
-                f"{counted}. Other use of the account can explain the difference of {self.difference:,}; if there was "
-                "none, check the usage of the account at Mavera"
+                f"{counted}. Other syncs and other use of the account can explain the difference of "
+                f"{self.difference:,}; if there were none, check the usage of the account at Mavera"
             )
         return f"{counted}. Mavera's count may be behind"
 

@@ -96,6 +96,6 @@ async def set_paused(settings: Settings, err: Screen, schedule_id: str, *, pause
 async def _warn_without_worker(connection: Connection, err: Screen) -> None:
     """Warns if no worker carries out schedules. A command that works on its own syncs only does not count."""
     if connection.directory is None:
-        await warn_without_worker(connection, err)
+        await warn_without_worker(connection, err, result="no schedule starts a sync")
     elif not has_worker(connection.directory):
         err.print_text(str(how_to_start_schedules()))

@@ -34,11 +34,13 @@ class FollowResult:
         syncs: Their last snapshots.
         stopped: Why following stopped before all syncs ended; empty otherwise.
         code: The exit code in that case.
+        condition: When the syncs continue, as of `after_interruption`.
     """
 
     syncs: list[Sync]
     stopped: str = ""
     code: int = DONE
+    condition: str = ""
 
 
 async def follow_to_end(
@@ -51,10 +53,10 @@ async def follow_to_end(
         try:
             await follower.run(timeout_s)
         except TimeoutError:
-            return FollowResult(follower.syncs, f"Timed out after {timeout_s:g} s", TRY_LATER)
+            return FollowResult(follower.syncs, f"Timed out after {timeout_s:g} s", TRY_LATER, follower.condition)
         except asyncio.CancelledError:
             # Ctrl-C or SIGTERM. Swallow the cancellation: the hints are still to be printed.
-            return FollowResult(follower.syncs, "Interrupted", INTERRUPTED)
+            return FollowResult(follower.syncs, "Interrupted", INTERRUPTED, follower.condition)
         if not report_options.json:
             shown.clear()  # the report that follows says all of it
     return FollowResult(follower.syncs)
@@ -84,6 +86,13 @@ class Follower:
     def syncs(self) -> list[Sync]:
         """The syncs as last seen."""
         return list(self._current.values())
+
+    @property
+    def condition(self) -> str:
+        """When the syncs continue, as last seen: "When a worker runs", for example; empty: they do so now."""
+        if self._redis_away:
+            return "When Redis answers again"
+        return "When a worker runs" if self._workers and self._workers.is_missing else ""
 
     async def run(self, timeout_s: float = math.inf) -> None:
         """Shows the syncs until all have ended. While Redis is away it waits.
@@ -142,6 +151,11 @@ class WorkerWatch:
         self._look_at = 0.0
         self._alive: bool | None = None
         self.advice = how_to_start_worker()
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether no worker was alive at the last look."""
+        return self._alive is False
 
     def postpone(self) -> None:
         """Looks again after the time in which living workers write a heartbeat, because none could be written."""

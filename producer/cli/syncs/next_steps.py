@@ -148,19 +148,24 @@ def after_partial_sync(sync: Sync, arguments: Sequence[str] | None) -> NextStep:
     return NextStep(f"{why} Read all of it, or add --allow-partial to create personas from this part.")
 
 
-def after_interruption(syncs: Sequence[Sync]) -> list[NextStep]:
-    """Describes the syncs that run but that the command stopped following, and how to follow or stop them."""
+def after_interruption(syncs: Sequence[Sync], condition: str = "") -> list[NextStep]:
+    """Describes the syncs that run but that the command stopped following, and how to follow or stop them.
+
+    Args:
+        syncs: The syncs.
+        condition: When they continue, such as "When a worker runs"; empty: they do so now.
+    """
     plans = [sync for sync in syncs if sync.request.plan_only]
     others = [sync for sync in syncs if not sync.request.plan_only]
     steps = []
     if others:
-        subject = "The sync continues" if len(others) == 1 else "The syncs continue"
-        steps.append(NextStep(f"{subject} and will change personas. To follow again:", _each("status", others)))
+        does = "the sync continues" if len(others) == 1 else "the syncs continue"
+        sentence = _conditional(condition, f"{does} and will change personas")
+        steps.append(NextStep(f"{sentence}. To follow again:", _each("status", others)))
     if plans:
-        subject = "The sync only reads" if len(plans) == 1 else "The syncs only read"
-        steps.append(
-            NextStep(f"{subject} and will change no persona. To make the personas afterwards:", _each("apply", plans))
-        )
+        does = "the sync only reads" if len(plans) == 1 else "the syncs only read"
+        sentence = _conditional(condition, f"{does} and will change no persona")
+        steps.append(NextStep(f"{sentence}. To make the personas afterwards:", _each("apply", plans)))
         steps.append(NextStep("To follow again:", _each("status", plans)))
     steps.append(NextStep("To stop:", _each("cancel", syncs)))
     return steps
@@ -205,6 +210,10 @@ def _has_own_input(sync: Sync) -> bool:
 def _each(name: str, syncs: Sequence[Sync]) -> tuple[str, ...]:
     options = ("--follow",) if name == "status" else ()
     return tuple(command(name, sync.id, *options) for sync in syncs)
+
+
+def _conditional(condition: str, clause: str) -> str:
+    return f"{condition}, {clause}" if condition else f"{clause[0].upper()}{clause[1:]}"
 
 
 def _needed_budget(sync: Sync) -> tuple[int | None, int | None]:

@@ -42,7 +42,8 @@ def report_result(ending: FollowResult, err: Screen, report_options: ReportOptio
         err.print_text(str(NextStep(f"{ending.stopped}: {lost}", (run_again(state.arguments),))))
         return ending.code
     err.print_text(f"{ending.stopped}." if state.stops else f"{ending.stopped}: no longer following.")
-    for step in after_stopping(running, state.typed) if state.stops else after_interruption(running):
+    steps = after_stopping(running, state.typed) if state.stops else after_interruption(running, ending.condition)
+    for step in steps:
         err.print_text(str(step))
     return ending.code
 
@@ -97,20 +98,24 @@ def print_enqueued(syncs: Sequence[Sync], *, json: bool, many: bool = False) -> 
             out.write(sync.id)
 
 
-async def warn_without_worker(connection: Connection, err: Screen, running: Sequence[Sync] = ()) -> None:
+async def warn_without_worker(
+    connection: Connection, err: Screen, running: Sequence[Sync] = (), *, result: str = ""
+) -> None:
     """Warns if no worker is running.
 
     Args:
         connection: Whose workers are looked for.
         err: Where the warning goes.
         running: The syncs that wait for one.
+        result: What follows from that; empty: that the syncs wait.
     """
     if await connection.client.workers():
         return
     if connection.directory is not None and running:
         err.print_text(str(continue_here(running)))
     else:
-        err.print_text(f"No worker is running, so the sync waits. {how_to_start_worker()}")
+        result = result or ("the syncs wait" if len(running) > 1 else "the sync waits")
+        err.print_text(f"No worker is running, so {result}. {how_to_start_worker()}")
 
 
 def exit_code_of_syncs(syncs: Iterable[Sync]) -> int:

@@ -162,7 +162,7 @@ async def test_a_time_out_ends_the_following_and_prints_what_was_seen(runner: Sy
     assert "To follow again:\n  segment-personas status" in runner.err
     assert await runner.sync("spa_1", "spa_2", timeout_s=0.05, json=True) == 4
     assert [document["status"] for document in json.loads(runner.out)] == ["queued", "queued"]
-    assert "The syncs continue" in runner.err
+    assert "When a worker runs, the syncs continue" in runner.err
 
 
 @pytest.mark.usefixtures("_worker")

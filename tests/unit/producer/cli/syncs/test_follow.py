@@ -8,6 +8,7 @@ import pytest
 
 from producer import SyncClient, SyncNotFound, SyncRequest, SyncState
 from producer.cli.syncs.follow import Follower, WorkerWatch
+from producer.cli.syncs.next_steps import after_interruption
 from producer.cli.terminal import Screen
 from producer.cli.views.progress import LineProgress
 from worker.errors import StoreUnavailable
@@ -86,6 +87,18 @@ async def test_patience_ends_and_what_was_seen_last_is_known(client: SyncClient)
     with pytest.raises(TimeoutError):
         await follower.run(timeout_s=0.01)
     assert follower.syncs[0].state is SyncState.QUEUED
+
+
+async def test_what_a_sync_waits_for_is_known_when_patience_ends(client: SyncClient) -> None:
+    sync = await client.enqueue(SyncRequest(space_id="spa_1"))
+    plan = await client.enqueue(SyncRequest(space_id="spa_2", plan_only=True))
+    follower = Follower(client, [sync], LineProgress(Screen(io.StringIO())))
+    with pytest.raises(TimeoutError):
+        await follower.run(timeout_s=0.01)
+    steps = after_interruption([sync, plan], follower.condition)
+    assert steps[0].sentence.startswith("When a worker runs, the sync continues and will change personas.")
+    assert steps[1].sentence.startswith("When a worker runs, the sync only reads and will change no persona.")
+    assert after_interruption([sync])[0].sentence.startswith("The sync continues and will change personas.")
 
 
 async def test_a_sync_that_is_no_longer_known_cannot_be_followed(fake_pool: StorePool, client: SyncClient) -> None:
