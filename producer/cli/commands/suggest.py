@@ -18,7 +18,7 @@ from rich.text import Text
 
 from producer.cli.commands.doctor.findings import describe_api_error
 from producer.cli.identifiers import check_space_id, missing_space_error
-from producer.cli.input_files import check_file_names
+from producer.cli.input_files import check_file_names, describe_terminal_input
 from producer.cli.request_pacer import RequestPacer, open_request_pacer
 from producer.cli.space_settings import settings_of_space
 from producer.cli.sync_options import read_columns
@@ -75,6 +75,8 @@ async def run_suggest(settings: Settings, err: Screen, sample: Sample, *, json: 
 
     Returns 1 if no trait of the sample can be used for clusters. Raises ConfigurationError with the reason.
     """
+    if notice := describe_terminal_input(next(iter(sample.files), None)):
+        err.print_text(notice)
     try:
         entries = await read_sample(settings, sample)
     except ApiError as error:
