@@ -66,10 +66,12 @@ if unused_us > 0 then
   end
 end
 
--- After a pause that the API asked for, nothing is made up for.
-if (last or 0) < not_before then last = not_before + burst_us - gap_us end
+-- After a pause that the API asked for, nothing is made up for. A refusal must not write this as `last`: it would look as if
+-- the clock had been set back.
+local before = last
+if (last or 0) < not_before then before = not_before + burst_us - gap_us end
 local first = math.max(now, not_before)
-if last then first = math.max(first, last + gap_us - burst_us) end
+if before then first = math.max(first, before + gap_us - burst_us) end
 if count > 0 then
   first = math.max(first, tonumber(redis.call('LINDEX', log, -1) or 0))
   local back = redis.call('LINDEX', log, -count)
@@ -80,7 +82,7 @@ if first - now > near_us then
   return { 'refused', first - now }
 end
 
-last = last and math.max(first, last + gap_us) or first
+last = before and math.max(first, before + gap_us) or first
 local kept_ms = write()
 if count > 0 then
   redis.call('RPUSH', log, int(first))

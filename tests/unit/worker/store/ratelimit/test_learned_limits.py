@@ -97,6 +97,24 @@ def test_a_reservation_that_a_penalty_overtakes_is_not_used(slow_penalty: bool) 
     run_in_virtual_time(body)
 
 
+def test_a_slot_that_is_given_back_during_a_penalty_does_not_end_it() -> None:
+    async def body() -> None:
+        async with closing(embedded_pool()) as pool:
+            late, others = make(Connection(pool, [0.0, 0.05]), FAST), [make(pool, FAST) for _ in range(3)]
+            await late.wait_for_slot(LONG_S)
+            asking = asyncio.create_task(late.wait_for_slot(5))
+            await asyncio.sleep(0.01)
+            await others[0].penalise(30)
+            with pytest.raises(MustWait):
+                await asking  # its slot came late, so it has given the slot back
+            for one in others[1:]:
+                with pytest.raises(MustWait) as refusal:
+                    await one.wait_for_slot(5)
+                assert refusal.value.wait_s == pytest.approx(30, abs=1)
+
+    run_in_virtual_time(body)
+
+
 def test_nothing_is_made_up_for_after_a_penalty() -> None:
     async def body() -> None:
         async with closing(embedded_pool()) as pool:
