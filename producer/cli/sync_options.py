@@ -78,7 +78,7 @@ class SyncOptions:
 
     @property
     def command_line(self) -> tuple[str, ...]:
-        """The command line that the user typed, as far as it is known: at least the command and the spaces."""
+        """The command line that the user typed. At least the command and the spaces are known."""
         return self.arguments or ("preview" if self.preview else "sync", *self.space_ids)
 
     @property

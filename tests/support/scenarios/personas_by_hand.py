@@ -1,4 +1,4 @@
-"""The commands of `personas` against a scenario, and personas that somebody has made at Mavera."""
+"""The commands of `personas` against a scenario, and personas that were made by hand at Mavera."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def actions(sync: Sync) -> dict[str, str]:
 
 
 def by_hand(scenario: Scenario, **fields: object) -> Persona:
-    """A persona that somebody has made at Mavera."""
+    """A persona that was made by hand at Mavera."""
     return scenario.sandbox.add_persona({**BY_HAND, **fields})

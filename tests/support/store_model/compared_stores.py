@@ -246,7 +246,7 @@ class ComparedStores(RuleBasedStateMachine):
         self.check()
 
     def drop(self, job_id: str) -> None:
-        """arq ends a job that has not moved its sync, or somebody deletes it."""
+        """arq ends a job that has not moved its sync, or a user deletes it."""
         self.wait(self.queue.drop_job(job_id.encode()))
         self.model.end_job(job_id)
         self.check()

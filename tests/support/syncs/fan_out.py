@@ -33,7 +33,7 @@ def work(number: int) -> BatchWork:
 
 
 def batch_jobs(numbers: range, attempt: int = 1) -> set[str]:
-    """The jobs of first batches, which stand in the slots in their order."""
+    """The jobs of the first batches, in the order of their slots."""
     return {f"s1:batch:{number - 1}:{number}:{attempt}" for number in numbers}
 
 

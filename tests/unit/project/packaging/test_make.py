@@ -1,4 +1,4 @@
-"""The Makefile and `.ci/run` really run, in a directory of their own, with stand-ins for what they would call."""
+"""Runs the Makefile and `.ci/run` in a separate directory, with stand-ins for the programs that they call."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.support.servers.web_server import answer
 from worker.errors import ApiError, Permanent, ResumableStop, Retry, WaitUntil
 from worker.mavera import PersonaGone, PostUncertain
 
-ERROR = b'{"error": {"message": "So it is", "type": "t", "code": "c_1", "param": "name"}}'
+ERROR = b'{"error": {"message": "Not valid", "type": "t", "code": "c_1", "param": "name"}}'
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
@@ -41,7 +41,7 @@ async def test_each_refusal_has_its_meaning(
     assert isinstance(error, ApiError)
     assert (error.code, error.request_id, error.resumable) == (code, "req_7", kind is not Permanent)
     assert str(error).startswith("Mavera, ")
-    assert f": {status} So it is" in str(error)
+    assert f": {status} Not valid" in str(error)
     assert words in f"{error} {error.hint}"
     assert str(error).endswith("(Request-Id req_7)")
 

@@ -99,11 +99,11 @@ async def test_the_first_page_asks_without_a_cursor_and_the_others_with_theirs()
 async def test_each_status_has_its_meaning_and_its_request_id(
     status: int, kind: type[ApiError], code: str, advice: str
 ) -> None:
-    body = b"" if status in {204, 304} else b'{"error": {"code": "c_1", "message": "So it is"}}'
+    body = b"" if status in {204, 304} else b'{"error": {"code": "c_1", "message": "Not valid"}}'
     error = await refusal(answer(status, body, {"Request-Id": "req_7"}), number=4)
     assert type(error) is kind
     assert (error.code, error.request_id, error.resumable) == (code, "req_7", kind is not Permanent)
-    assert str(error).startswith(f"Segment, space spa_1, page 4: {status}" + (" So it is" if body else ""))
+    assert str(error).startswith(f"Segment, space spa_1, page 4: {status}" + (" Not valid" if body else ""))
     assert str(error).endswith("(Request-Id req_7)")
     assert advice in error.hint
     assert not advice or advice not in str(error)

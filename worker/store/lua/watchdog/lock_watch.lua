@@ -1,7 +1,7 @@
 -- Lets one watchdog look at a time, and repairs times that a clock which was set back has left in the future: times in the
 -- sorted sets `times` are moved back by as much, and a time further ahead than `furthest_ms` is due now. A lock that would
 -- last longer than any lock does is ignored. lock_ms: how long no other worker looks.
--- If a caller that `has_looked` a moment ago finds that nobody has looked for long, no heartbeat could be written either: Redis
+-- If a caller that `has_looked` a moment ago finds that no worker has looked for long, no heartbeat could be written either: Redis
 -- was away, or its clock was set forward. What fell silent in that time is due only when each living job has had time for a
 -- heartbeat. This is done once in `2 * stall_ms` only, so that what is lost is found also if every look comes late.
 -- Answers: ok, 1 (the caller may look) or 0, ms by which the clock was set back (0: it was not), words of the duties that have
@@ -37,7 +37,7 @@ for _, name in ipairs(times) do
   end
 end
 
--- Gives living jobs time for a heartbeat after nobody could look since `before`: at least two of them fit into `stall_ms`, and
+-- Gives living jobs time for a heartbeat after no worker could look since `before`: at least two of them fit into `stall_ms`, and
 -- a command that waits for Redis is repeated twice a second.
 local function spare(before)
   local spared = tonumber(redis.call('HGET', clock, SPARED) or '0') or 0

@@ -1,4 +1,4 @@
-"""Records of personas: known for good, counted once, and replaced by nobody but the finalizer or a person."""
+"""Records of personas: they never expire, count once, and only the finalizer or a user replaces them."""
 
 from __future__ import annotations
 
